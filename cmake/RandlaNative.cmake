@@ -1,0 +1,74 @@
+# The C library: librandla, shared, and its sources for whoever compiles them another way (native tests).
+
+set(RANDLA_NATIVE_DIR ${PROJECT_SOURCE_DIR}/native)
+set(RANDLA_SOURCES
+    dispatch.c expm.c gemm.c memory.c provider.c status.c stream.c threads.c)
+list(TRANSFORM RANDLA_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/)
+# every file here is compiled once per ISA level
+set(RANDLA_KERNEL_SOURCES expm.c sums.c)
+list(TRANSFORM RANDLA_KERNEL_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/kernels/)
+
+# Contraction is ours to decide (kernels/simd.h).  math-errno and trapping-math only forbid vector code.
+set(RANDLA_COMPILE_OPTIONS -O2 -Wall -Wextra -Wno-psabi -ffp-contract=off -fno-math-errno
+                           -fno-trapping-math)
+
+# name | bytes in a vector | flags
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(RANDLA_ISA_LEVELS "baseline|16|" "x86_64_v3|32|-march=x86-64-v3"
+                        "x86_64_v4|64|-march=x86-64-v4 -mprefer-vector-width=512")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+  set(RANDLA_ISA_LEVELS "baseline|16|-DRL_NO_NEON" "neon|16|")
+else()
+  set(RANDLA_ISA_LEVELS "baseline|16|")
+endif()
+
+if(RANDLA_OPENMP)
+  find_package(OpenMP COMPONENTS C)
+endif()
+find_package(Threads)
+
+# Gives the target what every build of the core needs; `extra_levels` as in RANDLA_ISA_LEVELS.
+function(randla_add_core target extra_levels)
+  target_sources(${target} PRIVATE ${RANDLA_SOURCES})
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${RANDLA_NATIVE_DIR}/include>)
+  target_compile_options(${target} PRIVATE ${RANDLA_COMPILE_OPTIONS})
+  target_compile_definitions(${target} PRIVATE RANDLA_BUILD RANDLA_VERSION="${PROJECT_VERSION}")
+  foreach(level IN LISTS RANDLA_ISA_LEVELS extra_levels)
+    string(REPLACE "|" ";" parts "${level}")
+    list(GET parts 0 tag)
+    list(GET parts 1 bytes)
+    list(LENGTH parts n)
+    set(flags "")
+    if(n GREATER 2)
+      list(GET parts 2 flags)
+    endif()
+    separate_arguments(flags UNIX_COMMAND "${flags}")
+    set(objects ${target}_${tag})
+    add_library(${objects} OBJECT ${RANDLA_KERNEL_SOURCES})
+    target_include_directories(${objects} PRIVATE ${RANDLA_NATIVE_DIR}/include)
+    target_compile_options(${objects} PRIVATE ${RANDLA_COMPILE_OPTIONS} ${flags})
+    target_compile_definitions(${objects} PRIVATE RANDLA_BUILD RL_ISA=${tag} RL_VECTOR_BYTES=${bytes})
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+    target_compile_definitions(${target} PRIVATE RL_HAVE_${tag})
+  endforeach()
+  if(UNIX)
+    target_link_libraries(${target} PRIVATE m)
+  endif()
+  target_link_libraries(${target} PRIVATE Threads::Threads)
+  if(OpenMP_C_FOUND)
+    target_link_libraries(${target} PRIVATE OpenMP::OpenMP_C)
+  endif()
+endfunction()
+
+add_library(randla SHARED)
+randla_add_core(randla "")
+set_target_properties(randla PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+if(RANDLA_BLAS STREQUAL "system")
+  set(BLA_VENDOR OpenBLAS)
+  find_package(BLAS REQUIRED)
+  target_link_libraries(randla PRIVATE BLAS::BLAS)
+  target_compile_definitions(randla PRIVATE RL_BLAS_LINKED)
+elseif(NOT RANDLA_BLAS STREQUAL "runtime")
+  message(FATAL_ERROR "RANDLA_BLAS must be runtime or system, got ${RANDLA_BLAS}")
+endif()
+message(STATUS "randla: BLAS ${RANDLA_BLAS}; levels ${RANDLA_ISA_LEVELS}; OpenMP ${OpenMP_C_FOUND}")

@@ -1,0 +1,17 @@
+/* The kernels of the instruction-set level in use. */
+#ifndef RL_DISPATCH_H
+#define RL_DISPATCH_H
+
+#include "kernels/expm_kernels.h"
+#include "kernels/sums.h"
+
+typedef struct {
+  const char *level;
+  const rl_expm_kernels *expm;
+  const rl_sums_kernels *sums;
+} rl_kernels;
+
+/* The level chosen by rl_set_isa(), else the best that this processor has.  Never NULL. */
+const rl_kernels *rl_kernels_in_use(void);
+
+#endif

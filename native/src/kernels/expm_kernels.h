@@ -1,0 +1,43 @@
+/* What the matrix exponential needs from an ISA level. */
+#ifndef RL_EXPM_KERNELS_H
+#define RL_EXPM_KERNELS_H
+
+#include "randla.h"
+#include "randla/device/expm_rule.h"
+
+/* What was chosen for one matrix; b1, b2: norms of A and A^2 before scaling. */
+typedef struct {
+  int order, scaling; /* order: RL_T1 ... */
+  double b1, b2;
+} rl_expm_choice;
+
+/* Norms above this are left to the general path, which scales before it squares. */
+#define RL_EXPM_BIG(single) ((single) ? 0x1p60 : 0x1p500)
+
+#define RL_EXPM_KERNEL_TABLE(REAL, name)                                                           \
+  typedef struct {                                                                                 \
+    int lanes;     /* matrices in a group */                                                       \
+    int lanes_max; /* groups serve 2 <= n <= lanes_max, ... */                                     \
+    int rows_max;  /* ... rows lanes_max < n <= rows_max, and BLAS the rest */                     \
+    /* exp of `count` <= lanes packed row-major matrices.  Bit l of the result: matrix l is not for    \
+     * this kernel (not finite, norm too big, triangular); its output is undefined. */             \
+    unsigned (*group)(int n, int count, const REAL *src, REAL *dst, void *work,                    \
+                      const rl_expm_rule *rule, rl_expm_choice *choice);                           \
+    /* exp of one packed matrix; nonzero as above. */                                              \
+    unsigned (*one)(int n, const REAL *src, REAL *dst, void *work, const rl_expm_rule *rule,       \
+                    rl_expm_choice *choice);                                                       \
+    int64_t (*work_bytes)(int n); /* of the two */                                                 \
+  } name;
+RL_EXPM_KERNEL_TABLE(float, rl_expm_kernels_s)
+RL_EXPM_KERNEL_TABLE(double, rl_expm_kernels_d)
+typedef rl_expm_kernels_s rl_expm_kernels_c;
+typedef rl_expm_kernels_d rl_expm_kernels_z;
+
+typedef struct {
+  rl_expm_kernels_s s;
+  rl_expm_kernels_d d;
+  rl_expm_kernels_c c;
+  rl_expm_kernels_z z;
+} rl_expm_kernels;
+
+#endif

@@ -1,0 +1,180 @@
+/* Vectors for the kernels: GCC vector extensions, and the few operations that they lack.
+ *
+ * A kernel file is compiled once per ISA level with RL_ISA (a suffix) and RL_VECTOR_BYTES, and without
+ * contraction: a fused multiply-add is where vfma() stands, nowhere else, so that a formula gives the
+ * same bits wherever it is inlined.  RL_VECTOR_BYTES may exceed what the ISA has: the compiler then
+ * splits vectors, which is how the 512-bit geometry is tested on machines without it. */
+#ifndef RL_SIMD_H
+#define RL_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined __FMA__ || defined __AVX512F__
+#include <immintrin.h>
+#elif defined __ARM_NEON && !defined RL_NO_NEON
+#include <arm_neon.h>
+#endif
+
+#define RL_CAT_(a, b) a##_##b
+#define RL_CAT(a, b) RL_CAT_(a, b)
+#define RL_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define RL_UNROLL _Pragma("unroll")
+#else
+#define RL_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef float rl_vs __attribute__((vector_size(RL_VECTOR_BYTES)));
+typedef double rl_vd __attribute__((vector_size(RL_VECTOR_BYTES)));
+typedef int32_t rl_vis __attribute__((vector_size(RL_VECTOR_BYTES)));
+typedef int64_t rl_vid __attribute__((vector_size(RL_VECTOR_BYTES)));
+
+/* ---- a b + c in one rounding, where the ISA has it ------------------------------------------- */
+
+#if RL_VECTOR_BYTES == 64 && defined __AVX512F__
+RL_INLINE rl_vs vfma_s(rl_vs a, rl_vs b, rl_vs c) {
+  return (rl_vs)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) {
+  return (rl_vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif RL_VECTOR_BYTES == 32 && defined __FMA__
+RL_INLINE rl_vs vfma_s(rl_vs a, rl_vs b, rl_vs c) {
+  return (rl_vs)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) {
+  return (rl_vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#elif RL_VECTOR_BYTES == 16 && defined __ARM_NEON && !defined RL_NO_NEON
+RL_INLINE rl_vs vfma_s(rl_vs a, rl_vs b, rl_vs c) {
+  return (rl_vs)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) {
+  return (rl_vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+#elif defined __FMA__
+RL_INLINE rl_vs vfma_s(rl_vs a, rl_vs b, rl_vs c) {
+  for (unsigned i = 0; i < sizeof a / sizeof a[0]; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+}
+RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) {
+  for (unsigned i = 0; i < sizeof a / sizeof a[0]; i++) c[i] = __builtin_fma(a[i], b[i], c[i]);
+  return c;
+}
+#else
+RL_INLINE rl_vs vfma_s(rl_vs a, rl_vs b, rl_vs c) { return a * b + c; }
+RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) { return a * b + c; }
+#endif
+
+/* ---- masks: integer vectors, -1 where true ------------------------------------------------------- */
+
+/* Bit l: lane l of the mask. */
+RL_INLINE unsigned vbits_s(rl_vis m) {
+#if RL_VECTOR_BYTES == 64 && defined __AVX512DQ__
+  return _mm512_movepi32_mask((__m512i)m);
+#elif RL_VECTOR_BYTES == 32 && defined __AVX2__
+  return (unsigned)_mm256_movemask_ps((__m256)m);
+#elif RL_VECTOR_BYTES == 16 && defined __SSE2__
+  return (unsigned)__builtin_ia32_movmskps((rl_vs)m);
+#else
+  unsigned bits = 0;
+  for (unsigned i = 0; i < sizeof m / sizeof m[0]; i++) bits |= (m[i] & 1U) << i;
+  return bits;
+#endif
+}
+RL_INLINE unsigned vbits_d(rl_vid m) {
+#if RL_VECTOR_BYTES == 64 && defined __AVX512DQ__
+  return _mm512_movepi64_mask((__m512i)m);
+#elif RL_VECTOR_BYTES == 32 && defined __AVX2__
+  return (unsigned)_mm256_movemask_pd((__m256d)m);
+#elif RL_VECTOR_BYTES == 16 && defined __SSE2__
+  return (unsigned)__builtin_ia32_movmskpd((rl_vd)m);
+#else
+  unsigned bits = 0;
+  for (unsigned i = 0; i < sizeof m / sizeof m[0]; i++) bits |= (unsigned)(m[i] & 1) << i;
+  return bits;
+#endif
+}
+
+/* ---- shuffles: the steps of a transposition -------------------------------------------------------
+ * All work on pairs (a, b) of rows.  UNPACK interleaves inside each part of 128 bits: one element
+ * (UNPACK1) or two (UNPACK2, floats) of each row at a time.  BLOCKh exchanges blocks of h elements:
+ * low keeps the even blocks of both rows, high the odd ones.  Each is one instruction on x86. */
+#if RL_VECTOR_BYTES == 16
+#define RL_UNPACK1_S_LOW 0, 4, 1, 5
+#define RL_UNPACK1_S_HIGH 2, 6, 3, 7
+#define RL_UNPACK2_S_LOW 0, 1, 4, 5
+#define RL_UNPACK2_S_HIGH 2, 3, 6, 7
+#define RL_UNPACK1_D_LOW 0, 2
+#define RL_UNPACK1_D_HIGH 1, 3
+#elif RL_VECTOR_BYTES == 32
+#define RL_UNPACK1_S_LOW 0, 8, 1, 9, 4, 12, 5, 13
+#define RL_UNPACK1_S_HIGH 2, 10, 3, 11, 6, 14, 7, 15
+#define RL_UNPACK2_S_LOW 0, 1, 8, 9, 4, 5, 12, 13
+#define RL_UNPACK2_S_HIGH 2, 3, 10, 11, 6, 7, 14, 15
+#define RL_BLOCK4_S_LOW 0, 1, 2, 3, 8, 9, 10, 11
+#define RL_BLOCK4_S_HIGH 4, 5, 6, 7, 12, 13, 14, 15
+#define RL_UNPACK1_D_LOW 0, 4, 2, 6
+#define RL_UNPACK1_D_HIGH 1, 5, 3, 7
+#define RL_BLOCK2_D_LOW 0, 1, 4, 5
+#define RL_BLOCK2_D_HIGH 2, 3, 6, 7
+#else
+#define RL_UNPACK1_S_LOW 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define RL_UNPACK1_S_HIGH 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define RL_UNPACK2_S_LOW 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define RL_UNPACK2_S_HIGH 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define RL_BLOCK4_S_LOW 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define RL_BLOCK4_S_HIGH 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define RL_BLOCK8_S_LOW 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define RL_BLOCK8_S_HIGH 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define RL_UNPACK1_D_LOW 0, 8, 2, 10, 4, 12, 6, 14
+#define RL_UNPACK1_D_HIGH 1, 9, 3, 11, 5, 13, 7, 15
+#define RL_BLOCK2_D_LOW 0, 1, 8, 9, 4, 5, 12, 13
+#define RL_BLOCK2_D_HIGH 2, 3, 10, 11, 6, 7, 14, 15
+#define RL_BLOCK4_D_LOW 0, 1, 2, 3, 8, 9, 10, 11
+#define RL_BLOCK4_D_HIGH 4, 5, 6, 7, 12, 13, 14, 15
+#endif
+
+/* (a, b) becomes (low, high). */
+#define RL_STEP(a, b, ...) RL_STEP_(a, b, __VA_ARGS__)
+#define RL_STEP_(a, b, pattern)                                   \
+  {                                                               \
+    const __typeof__(a) a_ = (a), b_ = (b);                       \
+    (a) = __builtin_shufflevector(a_, b_, pattern##_LOW);         \
+    (b) = __builtin_shufflevector(a_, b_, pattern##_HIGH);        \
+  }
+
+/* Rows become columns: r[0 .. lanes-1]. */
+RL_INLINE void vtranspose_s(rl_vs r[RL_VECTOR_BYTES / 4]) {
+  enum { V = RL_VECTOR_BYTES / 4 };
+  RL_UNROLL for (int i = 0; i < V; i += 4) { /* 4 x 4 inside each 128 bits */
+    RL_STEP(r[i], r[i + 1], RL_UNPACK1_S)
+    RL_STEP(r[i + 2], r[i + 3], RL_UNPACK1_S)
+    RL_STEP(r[i], r[i + 2], RL_UNPACK2_S)
+    RL_STEP(r[i + 1], r[i + 3], RL_UNPACK2_S)
+    const rl_vs t = r[i + 1];
+    r[i + 1] = r[i + 2];
+    r[i + 2] = t;
+  }
+#if RL_VECTOR_BYTES >= 32
+  RL_UNROLL for (int i = 0; i < V; i += 8)
+    RL_UNROLL for (int j = i; j < i + 4; j++) RL_STEP(r[j], r[j + 4], RL_BLOCK4_S)
+#endif
+#if RL_VECTOR_BYTES >= 64
+  RL_UNROLL for (int j = 0; j < 8; j++) RL_STEP(r[j], r[j + 8], RL_BLOCK8_S)
+#endif
+}
+RL_INLINE void vtranspose_d(rl_vd r[RL_VECTOR_BYTES / 8]) {
+  enum { V = RL_VECTOR_BYTES / 8 };
+  RL_UNROLL for (int i = 0; i < V; i += 2) RL_STEP(r[i], r[i + 1], RL_UNPACK1_D)
+#if RL_VECTOR_BYTES >= 32
+  RL_UNROLL for (int i = 0; i < V; i += 4)
+    RL_UNROLL for (int j = i; j < i + 2; j++) RL_STEP(r[j], r[j + 2], RL_BLOCK2_D)
+#endif
+#if RL_VECTOR_BYTES >= 64
+  RL_UNROLL for (int j = 0; j < 4; j++) RL_STEP(r[j], r[j + 4], RL_BLOCK4_D)
+#endif
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* y_o = sum_j coefficient[o * inputs + j] x_j for arrays of `length` reals, 1 <= inputs <= RL_SUMS_INPUTS.  An
+ * output may be an input: every element is read before it is written. */
+#ifndef RL_SUMS_H
+#define RL_SUMS_H
+
+#include <stdint.h>
+
+#define RL_SUMS_INPUTS 5
+
+typedef struct {
+  void (*s)(int64_t length, int inputs, const float *const x[], int outputs,
+            const float *coefficient, float *const y[]);
+  void (*d)(int64_t length, int inputs, const double *const x[], int outputs,
+            const double *coefficient, double *const y[]);
+} rl_sums_kernels;
+
+#endif

@@ -1,0 +1,29 @@
+"""The command `randla`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `randla demo` or `randla config`."""
+    parser = argparse.ArgumentParser(prog="randla", description="Fast dense linear algebra.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("config", help="print versions, BLAS, instruction set and threads")
+    demo = commands.add_parser("demo", help="time randla beside its peers on real input")
+    demo.add_argument("--quick", action="store_true", help="smaller inputs, a few seconds")
+    demo.add_argument("--figure", default="randla-demo.png", help="where the figure goes")
+    options = parser.parse_args(argv)
+    if options.command == "config":
+        from . import show_config
+
+        show_config()
+        return 0
+    from .demo import run
+
+    return run(quick=options.quick, figure=options.figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

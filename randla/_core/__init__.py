@@ -1,0 +1,1 @@
+"""What all stems share: dispatch, validation, random streams, results, configuration."""

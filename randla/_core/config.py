@@ -1,0 +1,111 @@
+"""What randla runs on: versions, BLAS, instruction set, threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import AbstractContextManager
+from typing import Any
+
+from .dispatch import backend
+
+
+def get_include() -> str:
+    """Directory of the C headers.
+
+    Returns
+    -------
+    str
+        To be given to a compiler with ``-I``; the library, ``librandla``, lies in ``../lib``, with
+        a pkg-config file in ``../lib/pkgconfig``.
+
+    Examples
+    --------
+    >>> import os, randla
+    >>> os.path.exists(os.path.join(randla.get_include(), "randla.h"))
+    True
+    """
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include")
+
+
+def num_threads(n: int) -> AbstractContextManager[Any]:
+    """Limit the threads of randla and of the BLAS that it calls.
+
+    Parameters
+    ----------
+    n : int
+        Largest number of threads, at least 1.
+
+    Returns
+    -------
+    context manager
+        The limit holds inside the ``with`` block, for this process; it is that of
+        `threadpoolctl.threadpool_limits`.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer.
+    ValueError
+        If `n` is less than 1.
+
+    Examples
+    --------
+    >>> import numpy as np, randla
+    >>> with randla.num_threads(1):
+    ...     E = randla.expm(np.zeros((2, 2)))
+    """
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"n must be an integer, got {type(n).__name__}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    from threadpoolctl import threadpool_limits
+
+    backend("numpy")  # its libraries must be loaded to be limited
+    return threadpool_limits(int(n))
+
+
+def config() -> dict[str, Any]:
+    """The facts that `show_config` prints, as a dict."""
+    import numpy
+    from threadpoolctl import ThreadpoolController
+
+    from .. import __version__
+
+    cpu = backend("numpy")
+    blas, core = cpu.blas, cpu.core
+    pools = ThreadpoolController().info()
+    real = os.path.realpath
+    mine = [p for p in pools if blas.path and real(p["filepath"]) == real(blas.path)]
+    pool = mine[0] if mine else {}
+    return {
+        "randla": __version__,
+        "core": core.version(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "blas": blas.name,
+        "blas version": pool.get("version"),
+        "blas core": pool.get("architecture"),
+        "blas threads": pool.get("num_threads"),
+        "blas integers": {1: "64 bits", 0: "32 bits"}.get(core.blas_ilp64(), "none"),
+        "blas origin": blas.origin,
+        "blas file": blas.path or None,
+        "isa": core.isa(),
+        "isa levels": ", ".join(core.isa_levels()),
+        "threads": core.max_threads(),
+    }
+
+
+def show_config() -> None:
+    """Print versions, the BLAS in use and where it came from, the instruction set, the threads.
+
+    Include what it prints in every report of a bug or of a time.
+
+    Examples
+    --------
+    >>> import randla
+    >>> randla.show_config()  # doctest: +ELLIPSIS
+    randla         ...
+    """
+    for name, value in config().items():
+        print(f"{name:<14} {'unknown' if value is None else value}")

@@ -1,0 +1,97 @@
+"""Checks of arguments: the only error texts that users see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def as_array(name: str, x: Any, kind: str) -> np.ndarray:
+    """Turn an argument of kind "sequence" into an array; refuse what would lose its meaning."""
+    if kind == "subclass":
+        raise TypeError(
+            f"{name} is a {type(x).__name__}, a subclass of ndarray whose meaning would be lost; "
+            f"pass numpy.asarray({name})"
+        )
+    if kind == "tracer":
+        raise TypeError(
+            f"{name} is a JAX tracer: call this function outside of jit, grad and vmap"
+        )
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array or a rectangular nested list: {error}") from None
+
+
+# dtype.char -> char of the dtype that computes.  Integers and bool compute in float64.
+_COMPUTE = {"f": "f", "d": "d", "F": "F", "D": "D", "e": "f"} | dict.fromkeys("?bBhHiIlLqQ", "d")
+
+
+def compute_char(name: str, dtype: np.dtype) -> str:
+    """Character of the dtype in which an array is computed with: one of f d F D."""
+    char = _COMPUTE.get(dtype.char)
+    if char is None:
+        if dtype.name == "bfloat16":  # ml_dtypes
+            return "f"
+        raise TypeError(
+            f"{name} has dtype {dtype}; expected float16, bfloat16, float32, float64, complex64, "
+            f"complex128, an integer type or bool"
+        )
+    return char
+
+
+def square(name: str, shape: tuple[int, ...]) -> None:
+    """Require shape (..., n, n)."""
+    if len(shape) < 2:
+        raise ValueError(f"{name} must have shape (..., n, n), got {len(shape)} dimension(s)")
+    if shape[-1] != shape[-2]:
+        raise ValueError(f"{name} must be square in its last two axes, got shape {tuple(shape)}")
+
+
+def tolerance(tol: Any) -> float:
+    """Require a number inside (0, 1); None gives 0, which the core takes as the unit roundoff."""
+    if tol is None:
+        return 0.0
+    if isinstance(tol, bool) or not isinstance(tol, (Real, np.floating)):
+        raise TypeError(f"tol must be a number in (0, 1) or None, got {type(tol).__name__}")
+    value = float(tol)
+    if not 0 < value < 1:
+        raise ValueError(f"tol must be in (0, 1), got {tol}")
+    return value
+
+
+def option(name: str, value: Any, allowed: Iterable[Any]) -> None:
+    """Require one of some values."""
+    names = list(allowed)
+    if not any(value is x or (isinstance(value, str) and value == x) for x in names):
+        listed = ", ".join(repr(x) for x in names)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
+
+
+def output(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Require an array into which a result of this shape and dtype can be written."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {out.shape}")
+    if out.dtype != dtype:
+        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writable, got a read-only array")
+    for x in inputs:
+        if np.may_share_memory(out, x) and _overlaps(out, x):
+            raise ValueError("out must not overlap an input")
+    return out
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True

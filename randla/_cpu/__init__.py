@@ -1,0 +1,9 @@
+"""NumPy arrays: thin bindings of the C core, and the BLAS that it computes with."""
+
+from __future__ import annotations
+
+from . import _blas, core, expm
+
+__all__ = ["blas", "core", "expm"]
+
+blas = _blas.load()

@@ -1,0 +1,148 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: freethreading_compatible=True
+"""Binding of the matrix exponential.  Row-major A goes in as A^T: exp(A^T) = exp(A)^T."""
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+
+from randla._cpu.core import raise_status
+
+
+cdef extern from "randla.h" nogil:
+    ctypedef struct rl_expm_info:
+        int32_t order
+        int32_t scaling
+        int32_t products
+        int32_t reserved
+        double error_bound
+    int RL_EXPM_GENERAL
+    int RL_EXPM_HERMITIAN
+    int RL_EXPM_SKEW
+    int RL_EXPM_TRIANGULAR
+    int RL_EXPM_METZLER
+    int rl_sexpm(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
+                 double tol, int assume, float *e, int64_t lde, int64_t stride_e,
+                 rl_expm_info *info, int64_t *failed)
+    int rl_dexpm(int64_t batch, int64_t n, const double *a, int64_t lda, int64_t stride_a,
+                 double tol, int assume, double *e, int64_t lde, int64_t stride_e,
+                 rl_expm_info *info, int64_t *failed)
+    int rl_cexpm(int64_t batch, int64_t n, const float complex *a, int64_t lda, int64_t stride_a,
+                 double tol, int assume, float complex *e, int64_t lde, int64_t stride_e,
+                 rl_expm_info *info, int64_t *failed)
+    int rl_zexpm(int64_t batch, int64_t n, const double complex *a, int64_t lda, int64_t stride_a,
+                 double tol, int assume, double complex *e, int64_t lde, int64_t stride_e,
+                 rl_expm_info *info, int64_t *failed)
+    int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
+                        rl_expm_info *info)
+    int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
+                        rl_expm_info *info)
+
+cdef extern from "randla/device/expm_rule.h" nogil:
+    int RL_EXPM_ORDERS
+    int RL_EXPM_SHARED
+    int RL_EXPM_TERMS
+    const int rl_expm_order[]
+    const int rl_expm_products[]
+    const double rl_expm_shared[][20]
+
+
+# names of `assume`, and their codes in C
+ASSUME = {
+    None: RL_EXPM_GENERAL,
+    "hermitian": RL_EXPM_HERMITIAN,
+    "skew": RL_EXPM_SKEW,
+    "triangular": RL_EXPM_TRIANGULAR,
+    "metzler": RL_EXPM_METZLER,
+}
+# order -> (coefficients C0 ... C19 of the formula that all orders share, products)
+SCHEMES = {
+    rl_expm_order[i]: ([rl_expm_shared[i][j] for j in range(RL_EXPM_SHARED)], rl_expm_products[i])
+    for i in range(RL_EXPM_ORDERS)
+}
+# layout of rl_expm_info
+INFO = [("order", "i4"), ("scaling", "i4"), ("products", "i4"), ("reserved", "i4"),
+        ("error_bound", "f8")]
+
+
+class BrokenPromise(ValueError):
+    """Matrix number `args[0]` does not have the structure that `assume` promises."""
+
+
+cdef _check(int status, int64_t failed):
+    if status:
+        if failed >= 0:
+            raise BrokenPromise(failed)
+        raise_status(status)
+
+
+ctypedef fused scalar:
+    float
+    double
+    float complex
+    double complex
+
+
+cdef inline _run(const scalar[::1] a, scalar[::1] e, int64_t batch, int64_t n, double tol,
+                 int assume, info):
+    cdef int64_t failed = -1
+    cdef int status
+    cdef rl_expm_info *report = NULL
+    if info is not None:
+        report = <rl_expm_info *><uintptr_t>info.ctypes.data
+    with nogil:
+        if scalar is float:
+            status = rl_sexpm(batch, n, &a[0], n, n * n, tol, assume, &e[0], n, n * n, report,
+                              &failed)
+        elif scalar is double:
+            status = rl_dexpm(batch, n, &a[0], n, n * n, tol, assume, &e[0], n, n * n, report,
+                              &failed)
+        elif scalar is floatcomplex:
+            status = rl_cexpm(batch, n, &a[0], n, n * n, tol, assume, &e[0], n, n * n, report,
+                              &failed)
+        else:
+            status = rl_zexpm(batch, n, &a[0], n, n * n, tol, assume, &e[0], n, n * n, report,
+                              &failed)
+    if status:
+        _check(status, failed)
+
+
+# One function for each dtype: choosing among fused signatures costs microseconds.
+
+def expm_f(const float[::1] a, float[::1] e, int64_t batch, int64_t n, double tol, int assume,
+           info):
+    """exp of `batch` float32 matrices; a, e, info: packed and of matching length."""
+    _run(a, e, batch, n, tol, assume, info)
+
+
+def expm_d(const double[::1] a, double[::1] e, int64_t batch, int64_t n, double tol, int assume,
+           info):
+    """The same for float64."""
+    _run(a, e, batch, n, tol, assume, info)
+
+
+def expm_F(const float complex[::1] a, float complex[::1] e, int64_t batch, int64_t n, double tol,
+           int assume, info):
+    """The same for complex64."""
+    _run(a, e, batch, n, tol, assume, info)
+
+
+def expm_D(const double complex[::1] a, double complex[::1] e, int64_t batch, int64_t n,
+           double tol, int assume, info):
+    """The same for complex128."""
+    _run(a, e, batch, n, tol, assume, info)
+
+
+EXPM = {"f": expm_f, "d": expm_d, "F": expm_F, "D": expm_D}
+
+
+def select(const double[::1] norm_a, const double[::1] norm_a2, double tol, bint single, info):
+    """Order, scaling, products and error bound from norms of A and A^2."""
+    cdef int64_t count = norm_a.shape[0]
+    cdef int status
+    cdef rl_expm_info *report = <rl_expm_info *><uintptr_t>info.ctypes.data
+    if count == 0:
+        return
+    if single:
+        status = rl_sexpm_select(count, &norm_a[0], &norm_a2[0], tol, report)
+    else:
+        status = rl_dexpm_select(count, &norm_a[0], &norm_a2[0], tol, report)
+    if status:
+        raise_status(status)
