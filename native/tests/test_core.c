@@ -193,6 +193,7 @@ static void callers(void) {
 /* A child of fork() has no pool: without a guard its first parallel region waits for ever. */
 static void fork_guard(void) {
 #ifndef __SANITIZE_THREAD__
+  CHECK_STATUS(rl_dexpm(BATCH, N, shared_a, N, N * N, 0, 0, expected, N, N * N, NULL, NULL), RL_OK);
   fflush(NULL);
   const pid_t child = fork();
   if (child == 0) {
