@@ -176,6 +176,7 @@ def _expm_numpy(
     if out is not None:
         validate.output(out, shape, wanted, A)
 
+    validate.fits_memory("A", shape, np.dtype(char))
     a = np.ascontiguousarray(A, dtype=char)
     direct = out is not None and out.dtype == char and out.flags.c_contiguous
     E = out if direct else np.empty(shape, dtype=char)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
@@ -50,6 +52,13 @@ def square(name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape (..., n, n), got {len(shape)} dimension(s)")
     if shape[-1] != shape[-2]:
         raise ValueError(f"{name} must be square in its last two axes, got shape {tuple(shape)}")
+
+
+def fits_memory(name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse what no machine can hold (broadcast views can have any size) before touching it."""
+    size = math.prod(shape) * dtype.itemsize
+    if size > sys.maxsize:
+        raise MemoryError(f"{name} has shape {shape}: a result of {size} bytes cannot be allocated")
 
 
 def tolerance(tol: Any) -> float:

@@ -30,7 +30,8 @@ enum rl_expm_assume {
  * RL_ERR_ASSUME, and *failed (unless NULL) the index of the matrix.  info: one per matrix, or NULL.
  * A and E must not overlap.  A matrix with a NaN gives NaN, and leaves the others alone: the bits of a
  * result depend on nothing but the matrix itself, the ISA level and, for large n, the BLAS.
- * Work: 2 n^3 flops for each of info->products.  Memory: at most 8 n^2 elements per thread. */
+ * Work: 2 n^3 flops for each of info->products.  Memory: 7 n^2 elements for large n, plus n^2 for
+ * each of A and E that is not packed; for small n, 8 n^2 per matrix in flight. */
 RL_API int rl_sexpm(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
                     double tol, int assume, float *e, int64_t lde, int64_t stride_e,
                     rl_expm_info *info, int64_t *failed);
