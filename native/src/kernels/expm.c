@@ -26,8 +26,8 @@
 #define RL_LANES_MAX_z 24
 #else
 #define RL_REGISTERS 16
-#define RL_LANES_MAX_s 15
-#define RL_LANES_MAX_d 11
+#define RL_LANES_MAX_s 22
+#define RL_LANES_MAX_d 18
 #define RL_LANES_MAX_c 32
 #define RL_LANES_MAX_z 32
 #endif

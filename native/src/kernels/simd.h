@@ -25,6 +25,10 @@
 #define RL_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* What is read through p after this line is read after this line: coefficients that the compiler moves
+ * ahead of a product's loop take registers from its sums, which then live in memory. */
+#define RL_READ_AFTER(p) __asm__ volatile("" : : "r"(p) : "memory")
+
 typedef float rl_vs __attribute__((vector_size(RL_VECTOR_BYTES)));
 typedef double rl_vd __attribute__((vector_size(RL_VECTOR_BYTES)));
 typedef int32_t rl_vis __attribute__((vector_size(RL_VECTOR_BYTES)));
