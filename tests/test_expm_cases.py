@@ -44,7 +44,8 @@ def matrix(rows):
 def case(name):
     """A, and exp(A) = hi + lo where the case lists it."""
     listed = CASES[name]
-    A = matrix(listed["A"])[0].astype(listed.get("dtype"))
+    A = matrix(listed["A"])[0]
+    A = A.astype(listed.get("dtype", A.dtype))
     return (A, *matrix(listed["expected"])) if "expected" in listed else A
 
 

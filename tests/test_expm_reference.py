@@ -38,35 +38,37 @@ def same_kind(x, y):
     return type(x) is type(y) and x.dtype == y.dtype and x.device == y.device
 
 
+# JAX compiles each operation for each shape, which takes a second or two for one size.
+SIZES = [(library, n) for library in sorted(FROM_NUMPY) for n in (1, 2, 3, 8, 17, 40)]
+SIZES = [(library, n) for library, n in SIZES if library != "jax" or n in (3, 17)]
+
+
 @pytest.mark.parametrize("char", ALL)
-@pytest.mark.parametrize("n", [1, 2, 3, 8, 17, 40])
+@pytest.mark.parametrize(("library", "n"), SIZES)
 def test_agrees_with_the_kernels(library, n, char):
-    for norm in (1e-9, 1e-2, 1.0, 20.0):
-        A = random_matrices(char, n, 5, norm)
-        x = convert(library, A)
-        E, info = reference(x, None, None, True)
-        assert same_kind(E, x)
-        wanted, decided = expm(A, return_info=True)
-        # norms are summed in another order (and of complex entries bounded otherwise): at a
-        # threshold a decision may differ, but not by more than a product
-        assert (np.abs(info.products - decided.products) <= 1).all()
-        if char in "fd":
-            same = (info.order == decided.order) & (info.scaling == decided.scaling)
-            assert same.mean() >= 0.8
-        scaling = int(np.max(info.scaling))
-        for i in range(5):
-            room = (20 + 2.0 ** (scaling + 2)) * unit(char)
-            assert relative_error(to_numpy(E)[i], wanted[i].astype("D")) <= room
+    A = np.concatenate([random_matrices(char, n, 5, norm) for norm in (1e-9, 1e-2, 1.0, 20.0)])
+    x = convert(library, A)
+    E, info = reference(x, None, None, True)
+    assert same_kind(E, x)
+    wanted, decided = expm(A, return_info=True)
+    # norms are summed in another order (and of complex entries bounded otherwise): at a
+    # threshold a decision may differ, but not by more than a product
+    assert (np.abs(info.products - decided.products) <= 1).all()
+    if char in "fd":
+        same = (info.order == decided.order) & (info.scaling == decided.scaling)
+        assert same.mean() >= 0.8
+    for i in range(len(A)):
+        room = (20 + 2.0 ** (info.scaling[i] + 2)) * unit(char)
+        assert relative_error(to_numpy(E)[i], wanted[i].astype("D")) <= room
 
 
 @pytest.mark.parametrize("char", ALL)
 def test_agrees_with_the_oracle(library, char):
-    for norm in (0.1, 1.0, 8.0):
-        A = random_matrices(char, 6, 2, norm)
-        E = to_numpy(reference(convert(library, A), None, None, False))
-        for i in range(2):
-            pair = exp_oracle(A[i].astype("D" if char in "FD" else "d"))
-            assert relative_error(E[i], *pair) <= 40 * unit(char)
+    A = np.concatenate([random_matrices(char, 4, 1, norm) for norm in (0.1, 1.0, 8.0)])
+    E = to_numpy(reference(convert(library, A), None, None, False))
+    for i in range(3):
+        pair = exp_oracle(A[i].astype("D" if char in "FD" else "d"))
+        assert relative_error(E[i], *pair) <= 40 * unit(char)
 
 
 def test_public_function_takes_every_library(library):
@@ -104,7 +106,7 @@ def test_promises(library, char, assume):
         with pytest.raises(TypeError, match="is for real matrices; A has dtype"):
             reference(convert(library, np.zeros((2, 2), char)), None, assume, False)
         return
-    for n in (1, 2, 5, 20):
+    for n in (1, 2, 5, 20) if library != "jax" else (4,):
         A = keeping(assume, char, n, 4)
         E = to_numpy(reference(convert(library, A), None, assume, False))
         wanted = expm(A, assume=assume)
@@ -155,7 +157,7 @@ def test_broken_promises(library, assume):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [4])
 def test_not_finite(library, bad, n):
     A = random_matrices("d", n, 4, 2.0).copy()
     clean = to_numpy(reference(convert(library, A), None, None, False))
