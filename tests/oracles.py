@@ -183,7 +183,7 @@ def gallery(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     half = n // 2
     base = normal((n, n))
     U, _, V = np.linalg.svd(normal((n, n)))
-    similar = U * np.logspace(0, 1.5, n) @ V  # of condition 30: else exp's own would be 1e4
+    similar = U * np.logspace(0, 1, n) @ V  # of condition 10: else exp's own would be 1e4
     kinds = {
         "normal entries": normal((n, n)),
         "positive entries": rng.random((n, n)),
