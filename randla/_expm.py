@@ -335,6 +335,7 @@ def _reference_batch(
     closed = dispatch.to_numpy(no_lower & no_upper) | (X.shape[-1] == 1)
     for name in ("order", "scaling", "products", "error_bound"):
         table[name][closed] = 0
+    table["error_bound"][~dispatch.to_numpy(finite)] = np.nan
     table["scaling"] += np.where(closed, 0, huge).astype(np.int32)
     table["products"] += np.where(closed, 0, huge).astype(np.int32)
 
