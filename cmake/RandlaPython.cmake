@@ -30,7 +30,8 @@ foreach(module IN LISTS RANDLA_MODULES)
 endforeach()
 
 # One file: wheels cannot hold symbolic links.
-set_target_properties(randla PROPERTIES VERSION "" SOVERSION "")
+set_property(TARGET randla PROPERTY VERSION)
+set_property(TARGET randla PROPERTY SOVERSION)
 install(TARGETS randla LIBRARY DESTINATION randla/lib RUNTIME DESTINATION randla/lib
         ARCHIVE DESTINATION randla/lib)
 install(DIRECTORY native/include/ DESTINATION randla/include)

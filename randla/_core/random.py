@@ -6,7 +6,8 @@ four 32-bit words::
     Philox(counter = (lo(offset + b), hi(offset + b), sub, kind), key = (lo(key), hi(key)))
 
 where `b` numbers the blocks of an operator, `sub` its sub-streams, and `kind` keeps what different
-algorithms draw apart.  Any block can be made alone; nothing is consumed, nothing depends on threads.
+algorithms draw apart.  Any block can be made alone; nothing is consumed, nothing depends on
+threads.
 """
 
 from __future__ import annotations
