@@ -64,7 +64,18 @@ class Stream:
             object.__setattr__(self, name, value)
 
     def advance(self, operators: int = 1) -> Stream:
-        """Return the Stream of the operator that many places further on."""
+        """Where a later operator of the same call begins.
+
+        Parameters
+        ----------
+        operators : int, default 1
+            How many places further on; an operator has ``2**40`` blocks.
+
+        Returns
+        -------
+        Stream
+            The same key, at the later offset, modulo ``2**64``.
+        """
         return Stream(self.key, (self.offset + operators * OPERATOR) % _WORD64)
 
 
