@@ -62,7 +62,7 @@ endfunction()
 
 add_library(randla SHARED)
 randla_add_core(randla "")
-set_target_properties(randla PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+# No SOVERSION: it would need symbolic links, which wheels cannot hold.
 if(RANDLA_BLAS STREQUAL "system")
   set(BLA_VENDOR OpenBLAS)
   find_package(BLAS REQUIRED)

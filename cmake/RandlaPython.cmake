@@ -29,9 +29,6 @@ foreach(module IN LISTS RANDLA_MODULES)
   install(TARGETS ${target} DESTINATION randla/_cpu)
 endforeach()
 
-# One file: wheels cannot hold symbolic links.
-set_property(TARGET randla PROPERTY VERSION)
-set_property(TARGET randla PROPERTY SOVERSION)
 install(TARGETS randla LIBRARY DESTINATION randla/lib RUNTIME DESTINATION randla/lib
         ARCHIVE DESTINATION randla/lib)
 install(DIRECTORY native/include/ DESTINATION randla/include)

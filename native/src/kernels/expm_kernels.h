@@ -17,8 +17,8 @@ typedef struct {
 #define RL_EXPM_KERNEL_TABLE(REAL, name)                                                           \
   typedef struct {                                                                                 \
     int lanes;     /* matrices in a group */                                                       \
-    int lanes_max; /* groups serve 2 <= n <= lanes_max, ... */                                     \
-    int rows_max;  /* ... rows lanes_max < n <= rows_max, and BLAS the rest */                     \
+    int lanes_max; /* up to this n groups are faster; they and single matrices give the same bits */ \
+    int rows_max;  /* up to this n single matrices are faster than BLAS */                         \
     /* exp of `count` <= lanes packed row-major matrices.  Bit l of the result: matrix l is not for    \
      * this kernel (not finite, norm too big, triangular); its output is undefined. */             \
     unsigned (*group)(int n, int count, const REAL *src, REAL *dst, void *work,                    \

@@ -1,0 +1,103 @@
+/* exp of batches: accuracy against a wider arithmetic, structure, bits, memory, errors; for every type and
+ * every ISA level. */
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+
+#include "gemm.h"
+#include "memory.h"
+#include "test_common.h"
+#include "threads.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#ifdef __unix__
+#include <pthread.h>
+#endif
+
+enum { GENERAL = RL_EXPM_GENERAL, HERMITIAN = RL_EXPM_HERMITIAN, SKEW = RL_EXPM_SKEW };
+enum { TRIANGULAR = RL_EXPM_TRIANGULAR, METZLER = RL_EXPM_METZLER };
+
+/* Sizes of the accuracy tests: all that lanes take, all remainders of rows, both sides of where kernels end and
+ * BLAS begins. */
+static int size_number(int i) {
+  static const int large[] = {64, 65, 96, 97, 100, 128, 129, 130};
+  static const int quick[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 24, 33, 97, 129};
+  if (test_quick()) return i < (int)(sizeof quick / sizeof *quick) ? quick[i] : 0;
+  if (i < 40) return i + 1;
+  return i - 40 < (int)(sizeof large / sizeof *large) ? large[i - 40] : 0;
+}
+
+static int stop_after, stop_asked;
+static int stop_when_told(void) { return ++stop_asked > stop_after; }
+static int never_stop(void) {
+  stop_asked++;
+  return 0;
+}
+#ifdef __unix__
+static pthread_t caller;
+static int strangers;
+static int note_strangers(void) {
+  if (!pthread_equal(pthread_self(), caller)) __atomic_fetch_add(&strangers, 1, __ATOMIC_RELAXED);
+  return 0;
+}
+#endif
+
+#define RL_TYPE_S
+#include "generic.h"
+#include "oracle.inc"
+#include "test_expm.inc"
+#define RL_TYPE_D
+#include "generic.h"
+#include "oracle.inc"
+#include "test_expm.inc"
+#define RL_TYPE_C
+#include "generic.h"
+#include "oracle.inc"
+#include "test_expm.inc"
+#define RL_TYPE_Z
+#include "generic.h"
+#include "oracle.inc"
+#include "test_expm.inc"
+
+static void select_arguments(void) {
+  const double norm[2] = {1, INFINITY}, norm2[2] = {1, 1};
+  rl_expm_info info[2];
+  CHECK_STATUS(rl_dexpm_select(2, norm, norm2, 0, info), RL_OK);
+  CHECK(info[0].order > 0 && info[0].products > 0, "order %d", info[0].order);
+  CHECK(isnan(info[1].error_bound), "an infinite norm has no bound, got %g", info[1].error_bound);
+  CHECK_STATUS(rl_dexpm_select(-1, norm, norm2, 0, info), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(1, NULL, norm2, 0, info), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(1, norm, NULL, 0, info), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(1, norm, norm2, 0, NULL), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(0, NULL, NULL, 0, NULL), RL_OK);
+  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, 1, info), RL_ERR_TOLERANCE);
+  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, -0.5, info), RL_ERR_TOLERANCE);
+  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, NAN, info), RL_ERR_TOLERANCE);
+  /* more accuracy never costs less, and neither does a larger norm */
+  for (double n1 = 1e-8; n1 < 1e6; n1 *= 1.7) {
+    const double n2 = n1 * n1;
+    rl_expm_info before = {0}, now;
+    for (double tol = 0.1; tol > 1e-17; tol *= 0.3) {
+      CHECK_STATUS(rl_dexpm_select(1, &n1, &n2, tol, &now), RL_OK);
+      CHECK(now.products >= before.products, "norm %g, tol %g", n1, tol);
+      CHECK(now.error_bound <= (tol > 0x1p-53 ? tol : 0x1p-53) * (1 + 1e-12), "norm %g, tol %g: bound %g",
+            n1, tol, now.error_bound);
+      before = now;
+    }
+  }
+}
+
+int main(void) {
+  test_begin();
+  select_arguments();
+  for (int ilp64 = 0; ilp64 < 2; ilp64++) {
+    ref_blas_use(ilp64);
+    expm_s(ilp64);
+    expm_d(ilp64);
+    expm_c(ilp64);
+    expm_z(ilp64);
+  }
+  return test_end();
+}
