@@ -155,39 +155,54 @@ def _expm_numpy(
     shape = A.shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
         validate.square("A", shape)
+    n = shape[-1]
+    tol = 0.0 if tol is None else validate.tolerance(tol)
+    if assume is None and out is None and not return_info and A.flags.c_contiguous:
+        run = _direct().get(A.dtype)
+        if run is not None:  # the short way: for one small matrix, overhead is what there is
+            E = np.empty(shape, A.dtype)
+            run(A, E, n, tol, 0, None)
+            return E
+
     char = validate.compute_char("A", A.dtype)
     binding = dispatch.backend("numpy").expm
-    tol = 0.0 if tol is None else validate.tolerance(tol)
     code = 0
     if assume is not None:
         validate.option("assume", assume, binding.ASSUME)
         if assume == "metzler" and char in "FD":
             raise TypeError(f"assume='metzler' is for real matrices; A has dtype {A.dtype}")
         code = binding.ASSUME[assume]
-    wanted = A.dtype if A.dtype.char in "eE" or A.dtype.name == "bfloat16" else np.dtype(char)
+    narrow = A.dtype.char == "e" or A.dtype.name == "bfloat16"
+    wanted = A.dtype if narrow else np.dtype(char)
     if out is not None:
         validate.output(out, shape, wanted, A)
 
-    n = shape[-1]
     a = np.ascontiguousarray(A, dtype=char)
-    direct = out is not None and out.dtype.char == char and out.flags.c_contiguous
+    direct = out is not None and out.dtype == char and out.flags.c_contiguous
     E = out if direct else np.empty(shape, dtype=char)
-    info = None
-    batch = a.size // (n * n) if n else math.prod(shape[:-2])
-    if return_info:
-        info = np.zeros(batch, dtype=binding.INFO)
-    if a.size:
-        try:
-            binding.EXPM[char](a.reshape(-1), E.reshape(-1), batch, n, tol, code, info)
-        except binding.BrokenPromise as broken:
-            where = np.unravel_index(broken.args[0], shape[:-2]) if shape[:-2] else ()
-            _raise_broken(assume, tuple(int(i) for i in where))
+    info = np.zeros(math.prod(shape[:-2]), dtype=binding.INFO) if return_info else None
+    try:
+        binding.EXPM[char](a, E, n, tol, code, info)
+    except binding.BrokenPromise as broken:
+        where = np.unravel_index(broken.args[0], shape[:-2]) if shape[:-2] else ()
+        _raise_broken(assume, tuple(int(i) for i in where))
     if out is not None and not direct:
         out[...] = E
         E = out
     elif E.dtype != wanted:
         E = E.astype(wanted)
     return E if info is None else (E, _info(info, shape[:-2]))
+
+
+_DIRECT: dict[np.dtype, Any] = {}
+
+
+def _direct() -> dict[np.dtype, Any]:
+    """Kernels by the native dtypes that compute as they are."""
+    if not _DIRECT:
+        table = dispatch.backend("numpy").expm.EXPM
+        _DIRECT.update((np.dtype(char), run) for char, run in table.items())
+    return _DIRECT
 
 
 _PROMISES = {
