@@ -12,14 +12,13 @@ _Info = npt.NDArray[np.void] | None
 ASSUME: dict[str | None, int]
 SCHEMES: dict[int, tuple[list[float], int]]
 INFO: list[tuple[str, str]]
-EXPM: dict[str, Callable[[npt.NDArray[Any], npt.NDArray[Any], int, int, float, int, _Info], None]]
+EXPM: dict[str, Callable[[npt.NDArray[Any], npt.NDArray[Any], int, float, int, _Info], None]]
 
 class BrokenPromise(ValueError): ...
 
 def expm_f(
     a: npt.NDArray[np.float32],
     e: npt.NDArray[np.float32],
-    batch: int,
     n: int,
     tol: float,
     assume: int,
@@ -28,7 +27,6 @@ def expm_f(
 def expm_d(
     a: npt.NDArray[np.float64],
     e: npt.NDArray[np.float64],
-    batch: int,
     n: int,
     tol: float,
     assume: int,
@@ -37,7 +35,6 @@ def expm_d(
 def expm_F(
     a: npt.NDArray[np.complex64],
     e: npt.NDArray[np.complex64],
-    batch: int,
     n: int,
     tol: float,
     assume: int,
@@ -46,7 +43,6 @@ def expm_F(
 def expm_D(
     a: npt.NDArray[np.complex128],
     e: npt.NDArray[np.complex128],
-    batch: int,
     n: int,
     tol: float,
     assume: int,
