@@ -99,10 +99,11 @@ def expm(
 
     Notes
     -----
-    Taylor polynomials of order 1, 2, 4, 8, 15 or 21, evaluated with 0, 1, 2, 3, 4 or 5 products [1]_
-    [2]_, after scaling by a power of two; order and scaling are chosen for each matrix from norms of
-    A and of its square by a rigorous bound of the backward error.  The cost is ``2 n**3`` flops for
-    each of ``info.products``: 2 to 5 for norms up to 1, one more for each doubling beyond.
+    Taylor polynomials of order 1, 2, 4, 8, 15 or 21, evaluated with 0, 1, 2, 3, 4 or 5 products
+    [1]_ [2]_, after scaling by a power of two; order and scaling are chosen for each matrix from
+    norms of A and of its square by a rigorous bound of the backward error.  The cost is
+    ``2 n**3`` flops for each of ``info.products``: 2 to 5 for norms up to 1, one more for each
+    doubling beyond.
 
     If many multiples ``t * Q`` of one diagonalizable matrix are wanted, one eigendecomposition is
     cheaper than any function of this kind.
@@ -191,7 +192,7 @@ def _expm_numpy(
         E = out
     elif E.dtype != wanted:
         E = E.astype(wanted)
-    return (E, _info(info, shape[:-2])) if return_info else E
+    return E if info is None else (E, _info(info, shape[:-2]))
 
 
 _DIRECT: dict[np.dtype, Any] = {}
@@ -304,8 +305,11 @@ def _reference_batch(
     # exact power of two that takes the norm below 1, where it is huge
     big = 2.0**60 if single else 2.0**500
     exponent = np.frexp(dispatch.to_numpy(size).astype(np.float64))[1]
-    huge = np.where(np.isfinite(dispatch.to_numpy(size)) & (dispatch.to_numpy(size) > big),
-                    np.maximum(exponent, 0), 0)
+    huge = np.where(
+        np.isfinite(dispatch.to_numpy(size)) & (dispatch.to_numpy(size) > big),
+        np.maximum(exponent, 0),
+        0,
+    )
     safe = safe * _column(xp, np.ldexp(1.0, -huge), safe)
 
     square = safe @ safe

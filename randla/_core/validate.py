@@ -20,9 +20,7 @@ def as_array(name: str, x: Any, kind: str) -> np.ndarray:
             f"pass numpy.asarray({name})"
         )
     if kind == "tracer":
-        raise TypeError(
-            f"{name} is a JAX tracer: call this function outside of jit, grad and vmap"
-        )
+        raise TypeError(f"{name} is a JAX tracer: call this function outside of jit, grad and vmap")
     try:
         return np.asarray(x)
     except ValueError as error:
@@ -99,8 +97,11 @@ def output(
     return out
 
 
+_EFFORT: Any = 10_000  # NumPy's stubs know of 0 and -1 only
+
+
 def _overlaps(a: np.ndarray, b: np.ndarray) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=10_000)
+        return np.shares_memory(a, b, max_work=_EFFORT)
     except np.exceptions.TooHardError:
         return True
