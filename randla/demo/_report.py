@@ -90,12 +90,22 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def table(head: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns; the first is flush left, the others right."""
-    lines = [*head, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+def table(
+    groups: Sequence[tuple[str, int]], head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print columns: the first flush left, the others right; a group names so many of them."""
+    lines = [head, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    above, column = [], 0
+    for title, span in groups:
+        mine = range(column, column + span)
+        column += span
+        lacking = len(title) - sum(widths[i] for i in mine) - 2 * (span - 1)
+        widths[mine[0]] += max(0, lacking)
+        above.append(title.rjust(sum(widths[i] for i in mine) + 2 * (span - 1)))
+    print("  ".join(above).rstrip())
     for number, line in enumerate(lines):
-        if number == len(head):
+        if number == 1:
             print("-" * (sum(widths) + 2 * len(widths) - 2))
         first, *others = (
             text.ljust(width) if i == 0 else text.rjust(width)
@@ -119,12 +129,12 @@ def times(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Format with three digits."""
+    """Format with two or three digits."""
     if math.isnan(value):
         return "-"
     if value >= 1e5:
         return f"{value:.0e}"
-    return f"{value:.0f}" if value >= 99.5 else f"{value:.{1 if value >= 9.95 else 2}f}"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.{1 if value >= 0.995 else 2}f}"
 
 
 # ---- figure ----------------------------------------------------------------------------------
@@ -162,6 +172,7 @@ def _panel(axes: object, panel: Panel) -> None:
     axes.set_yscale("log")
     ends: list[tuple[float, str]] = []
     right = 1.0
+    ticks: set[float] = set()
     for name, (x, y) in panel.lines.items():
         main = name == "randla"
         axes.plot(
@@ -176,7 +187,8 @@ def _panel(axes: object, panel: Panel) -> None:
         )
         ends.append((math.log10(y[-1]), name))
         right = max(right, x[-1])
-        axes.set_xticks(x)
+        ticks.update(x)
+    axes.set_xticks(sorted(ticks))
 
     axes.set_ylim(auto=True)
     low, high = (math.log10(v) for v in axes.get_ylim())
