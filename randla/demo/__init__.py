@@ -25,13 +25,12 @@ def run(*, quick: bool = False, figure: str = "demo-randla.png") -> int:
     figure : str
         Where the figure goes; the ending chooses the format.
     """
-    start = time.perf_counter()
     demo = Demo(quick=quick)
     conditions(demo)
     sections = [importlib.import_module(f"{__name__}.{name}") for name in SECTIONS]
     panels = [section.run(demo) for section in sections]
     draw(demo, figure, [panel for panel in panels if panel is not None])
-    print(f"\nDone in {time.perf_counter() - start:.0f} s.")
+    print(f"\nDone in {time.perf_counter() - demo.start:.0f} s.")
     for line in demo.wrong:
         print(f"WRONG: {line}")
     return 1 if demo.wrong else 0

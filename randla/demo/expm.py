@@ -72,7 +72,7 @@ def _cases(quick: bool) -> list[Case]:
     result = []
     for batch, n in ((16384, 6), (4096, 12), (1024, 24)):
         a = flow_layers(batch // few, n, rng)
-        result.append(Case(f"flow coupling layers, {_shape(a)}", a))
+        result.append(Case(f"flow layers, {_shape(a)}", a))
     a = codon_models(200 // few, rng)
     result.append(Case(f"codon models, {_shape(a)}", a, ["metzler"]))
     a = control_systems(2000 // few, 8, 2, rng)
@@ -240,7 +240,7 @@ def _rows(
         library = name if name in peers else "randla"
         progress.step(f"{library}: {case.label}")
 
-    timed = interleave(calls, 0.25 if demo.quick else 1.6, step)
+    timed = interleave(calls, demo.share(0.25 if demo.quick else 1.5), step)
     measure = _error_meter(a)
     errors = {
         name: math.nan if one.error else measure(np.asarray(one.answer))
@@ -287,7 +287,7 @@ def _curve(sizes: tuple[int, ...], demo: Demo, peers: dict[str, Make], progress:
         some = {name: make for name, make in peers.items() if name != "JAX" or n in sizes[1::2]}
         timed = interleave(
             _calls(a, some),
-            0.1 if demo.quick else 0.6,
+            demo.share(0.1 if demo.quick else 0.6),
             lambda name, a=a: progress.step(f"{name}: figure, {_shape(a)}"),  # type: ignore[misc]
         )
         for name, one in timed.items():
