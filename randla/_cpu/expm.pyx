@@ -101,8 +101,9 @@ cdef object _run(char dtype, object a, object e, int64_t n, double tol, int assu
         try:
             if source.len != target.len or source.itemsize != size:
                 raise ValueError("arrays of the core must have one size and one dtype")
-            if source.len > 0:
-                batch = source.len // size // n // n
+            if source.len == 0:
+                return
+            batch = source.len // size // n // n
             with nogil:
                 if dtype == c"f":
                     status = rl_sexpm(batch, n, <const float *>source.buf, n, n * n, tol, assume,
