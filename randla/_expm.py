@@ -247,8 +247,7 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
         A = xp.astype(A, xp.float32)
     if not xp.isdtype(A.dtype, ("real floating", "complex floating")):
         raise TypeError(f"A has dtype {dtype}; expected a real or complex floating type")
-    is_complex = xp.isdtype(A.dtype, "complex floating")
-    if assume == "metzler" and is_complex:
+    if assume == "metzler" and _is_complex(xp, A):
         raise TypeError(f"assume='metzler' is for real matrices; A has dtype {dtype}")
     single = A.dtype in (xp.float32, xp.complex64)
 
@@ -264,9 +263,13 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
     return (E, _info(table, batch)) if return_info else E
 
 
+def _is_complex(xp: Any, A: Any) -> bool:
+    return bool(xp.isdtype(A.dtype, "complex floating"))
+
+
 def _adjoint(xp: Any, A: Any) -> Any:
     T = xp.matrix_transpose(A)
-    return xp.conj(T) if xp.isdtype(A.dtype, "complex floating") else T
+    return xp.conj(T) if _is_complex(xp, A) else T
 
 
 def _check_promise(xp: Any, X: Any, assume: str | None, unit: float, batch: Any) -> None:
@@ -312,6 +315,24 @@ def _reference_batch(
     )
     safe = safe * _column(xp, np.ldexp(1.0, -huge), safe)
 
+    # closed forms: a triangular matrix has the exponentials of its diagonal on its own
+    eye = xp.eye(X.shape[-1], dtype=X.dtype, device=_device(X))
+    lower, upper = xp.tril(safe, k=-1), xp.triu(safe, k=1)
+    no_lower = xp.all(xp.reshape(lower == 0, (X.shape[0], -1)), axis=-1)
+    no_upper = xp.all(xp.reshape(upper == 0, (X.shape[0], -1)), axis=-1)
+    triangular = (no_lower | no_upper)[:, None, None]
+    diagonal = xp.sum(safe * eye, axis=-1)  # (b, n)
+
+    # the shift of expm_rule.h: exp(A) = e^mu exp(A - mu I)
+    mu = xp.mean(xp.real(diagonal) if _is_complex(xp, X) else diagonal, axis=-1)
+    size, one = xp.abs(mu), xp.max(xp.sum(xp.abs(safe), axis=-2), axis=-1)
+    candidate = safe - xp.astype(mu, X.dtype)[:, None, None] * eye
+    fallen = xp.max(xp.sum(xp.abs(candidate), axis=-2), axis=-1) < 0.9 * one
+    near = (size >= 0.25 * one) & (size + one < (75.0 if single else 600.0))
+    worth = near & fallen & ~triangular[:, 0, 0] & ~_mask(xp, huge > 0, X)[:, 0, 0]
+    mu = xp.where(worth, mu, xp.zeros_like(mu))
+    safe = xp.where(worth[:, None, None], candidate, safe)
+
     square = safe @ safe
     b1, b2 = (_norm(xp, Y) for Y in (safe, square))
     _select(b1, b2, tol, single, table)
@@ -320,22 +341,23 @@ def _reference_batch(
     square = square * _column(xp, np.ldexp(1.0, -2 * scaling), safe)
     E = _polynomial(xp, scaled, square, table["order"])
 
-    # closed forms: a triangular matrix has the exponentials of its diagonal on its own
-    eye = xp.eye(X.shape[-1], dtype=X.dtype, device=_device(X))
-    lower, upper = xp.tril(safe, k=-1), xp.triu(safe, k=1)
-    no_lower = xp.all(xp.reshape(lower == 0, (X.shape[0], -1)), axis=-1)
-    no_upper = xp.all(xp.reshape(upper == 0, (X.shape[0], -1)), axis=-1)
-    triangular = (no_lower | no_upper)[:, None, None]
-    diagonal = xp.sum(safe * eye, axis=-1)  # (b, n)
     total = scaling + huge
+
+    def polish(E: Any) -> Any:
+        """One step of Newton and Schulz towards the nearest unitary matrix."""
+        return E - E @ (_adjoint(xp, E) @ E - eye) / 2
+
     for t in range(int(total.max(initial=0)) + 1):
         if t:
             more = _mask(xp, total >= t, E)
             E = xp.where(more, E @ E, E)
+            if assume == "skew" and t % 4 == 0:
+                E = xp.where(more, polish(E), E)
         # exp of the diagonal of A / 2^(total - t), for those that are still being squared
         factor = np.ldexp(1.0, huge - np.maximum(total - t, 0))
         exact = xp.exp(diagonal * _column(xp, factor, E)[:, :, 0])
         E = xp.where(triangular & (eye != 0), exact[:, :, None] * eye, E)
+    E = E * xp.astype(xp.exp(mu), X.dtype)[:, None, None]
     closed = dispatch.to_numpy(no_lower & no_upper) | (X.shape[-1] == 1)
     for name in ("order", "scaling", "products", "error_bound"):
         table[name][closed] = 0
@@ -345,8 +367,8 @@ def _reference_batch(
 
     if assume == "hermitian":
         E = (E + _adjoint(xp, E)) / 2
-    elif assume == "skew":  # one step of Newton and Schulz towards the nearest unitary matrix
-        E = E - E @ (_adjoint(xp, E) @ E - eye) / 2
+    elif assume == "skew":
+        E = polish(E)
     return xp.where(finite[:, None, None], E, xp.full_like(E, float("nan")))
 
 
@@ -423,16 +445,24 @@ def _reference_metzler(xp: Any, X: Any, tol: float, single: bool, table: np.ndar
     T = _scheme(xp, B, B @ B, 8, dispatch.backend("numpy").expm.SCHEMES[8][0]) - eye
     m = mu * _column(xp, np.ldexp(1.0, -s), B)
     F = xp.exp(m) * T + xp.expm1(m) * eye  # E - I
-    conserved = xp.all(
-        xp.abs(xp.sum(X, axis=-1)) <= n * unit * xp.sum(xp.abs(X), axis=-1), axis=-1
-    )[:, None, None]
+
+    def sums_to_zero(axis: int) -> Any:
+        small = xp.abs(xp.sum(X, axis=axis)) <= n * unit * xp.sum(xp.abs(X), axis=axis)
+        return xp.all(small, axis=-1)[:, None, None]
+
+    rows = sums_to_zero(-1)
+    columns = sums_to_zero(-2) & ~rows
 
     def conserve(F: Any) -> Any:
         off = F * (1 - eye)
-        return xp.where(conserved, off - xp.sum(off, axis=-1, keepdims=True) * eye, F)
+        by_row = off - xp.sum(off, axis=-1, keepdims=True) * eye
+        by_column = off - xp.sum(off, axis=-2, keepdims=True) * eye
+        return xp.where(rows, by_row, xp.where(columns, by_column, F))
 
     def normalise(E: Any) -> Any:
-        return xp.where(conserved, E / xp.sum(E, axis=-1, keepdims=True), E)
+        by_row = E / xp.sum(E, axis=-1, keepdims=True)
+        by_column = E / xp.sum(E, axis=-2, keepdims=True)
+        return xp.where(rows, by_row, xp.where(columns, by_column, E))
 
     F = conserve(F)
     E = normalise(F + eye)
