@@ -251,6 +251,7 @@ def _rows(
     for promise in promises:
         mine = promise or "randla"
         label = case.label if promise is None else f'    with assume="{promise}"'
+        where = case.label if promise is None else f"{case.label}{label[3:]}"
         speeds = {name: ratio(timed[name], timed[mine]) for name in peers}
         _, info = randla.expm(a, assume=promise, return_info=True)
         rows.append(
@@ -264,7 +265,7 @@ def _rows(
             ]
         )
         slower += [
-            f"Slower than {name}, {speed:.2f} times its speed: {label.strip()}"
+            f"Slower than {name}, {speed:.2f} times its speed: {where}"
             for name, speed in speeds.items()
             if speed < 1
         ]
