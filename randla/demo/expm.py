@@ -184,7 +184,15 @@ def _peers(demo: Demo) -> dict[str, Make]:
     ways: dict[str, Callable[[], Make]] = {"SciPy": _scipy, "torch": _torch, "JAX": _jax}
     if demo.quick and "JAX" in demo.peers:
         print("JAX is left out: it would compile longer than the quick run takes.\n")
-    return {name: ways[name]() for name in demo.peers if not (demo.quick and name == "JAX")}
+    result = {}
+    for name in demo.peers:
+        if demo.quick and name == "JAX":
+            continue
+        try:
+            result[name] = ways[name]()
+        except (ImportError, OSError) as error:  # installed, but broken
+            print(f"{name} is left out: {error}\n")
+    return result
 
 
 def _scipy() -> Make:
