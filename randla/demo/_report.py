@@ -77,11 +77,18 @@ def conditions(demo: Demo) -> None:
     print(f"{'processor':<14} {_processor()}, {os.cpu_count()} CPUs")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
     print(f"{'load average':<14} {load:.2f}")
-    versions = [f"{name} {metadata.version(PEERS[name])}" for name in demo.peers]
+    versions = [f"{name} {_version(PEERS[name])}" for name in demo.peers]
     absent = [f"{name} not installed" for name in PEERS if name not in demo.peers]
     print(f"{'peers':<14} {', '.join(versions + absent)}")
     if load > 0.5:
         print("Other programs are running: expect times that are off.")
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "?"
 
 
 def _processor() -> str:

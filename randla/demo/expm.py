@@ -184,7 +184,15 @@ def _peers(demo: Demo) -> dict[str, Make]:
     ways: dict[str, Callable[[], Make]] = {"SciPy": _scipy, "torch": _torch, "JAX": _jax}
     if demo.quick and "JAX" in demo.peers:
         print("JAX is left out: it would compile longer than the quick run takes.\n")
-    return {name: ways[name]() for name in demo.peers if not (demo.quick and name == "JAX")}
+    result = {}
+    for name in demo.peers:
+        if demo.quick and name == "JAX":
+            continue
+        try:
+            result[name] = ways[name]()
+        except (ImportError, OSError) as error:  # installed, but broken
+            print(f"{name} is left out: {error}\n")
+    return result
 
 
 def _scipy() -> Make:
@@ -251,6 +259,7 @@ def _rows(
     for promise in promises:
         mine = promise or "randla"
         label = case.label if promise is None else f'    with assume="{promise}"'
+        where = case.label if promise is None else f"{case.label}{label[3:]}"
         speeds = {name: ratio(timed[name], timed[mine]) for name in peers}
         _, info = randla.expm(a, assume=promise, return_info=True)
         rows.append(
@@ -264,7 +273,7 @@ def _rows(
             ]
         )
         slower += [
-            f"Slower than {name}, {speed:.2f} times its speed: {label.strip()}"
+            f"Slower than {name}, {speed:.2f} times its speed: {where}"
             for name, speed in speeds.items()
             if speed < 1
         ]
