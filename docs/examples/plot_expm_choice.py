@@ -66,19 +66,44 @@ fig, (top, bottom) = plt.subplots(
     2, 1, figsize=(7, 9), layout="constrained", height_ratios=[1, 1.35]
 )
 
-for (name, color, mean), at in zip(curves, (2e-3, 6e-4, 2.2, 12), strict=True):
+for (name, color, mean), at, side in zip(
+    curves, (2e-2, 7e-4, 2.5e-3, 0.13), (5, 5, -14, -14), strict=True
+):
     top.semilogx(norms, mean, color=color, lw=2)
-    i = int(np.searchsorted(norms, at))
-    top.annotate(name, (norms[i], mean[i]), (0, 5), textcoords="offset points", color=color)
-top.set(xlabel=r"$\|A\|_1$", ylim=(0, 13))
+    where = (norms[np.searchsorted(norms, at)], mean[np.searchsorted(norms, at)])
+    top.annotate(name, where, (0, side), textcoords="offset points", color=color, ha="center")
+top.set(xlabel=r"$\|A\|_1$", xlim=(1e-5, 100), ylim=(-0.4, 11), yticks=range(0, 11, 2))
 top.set_title("Matrix products for one exponential", loc="left", fontsize=12)
 top.grid(axis="y", color="0.9")
 
-shades = plt.get_cmap("cividis_r", 16)
-bottom.pcolormesh(x, y, cost, cmap=shades, vmin=-0.5, vmax=15.5, rasterized=True)
-for key in np.unique(choice[possible]):
+shades = plt.get_cmap("Blues")
+bottom.pcolormesh(x, y, cost, cmap=shades, vmin=0, vmax=13, rasterized=True)
+column = int(np.searchsorted(x, 85))
+for key in np.unique(choice[:, column][possible[:, column]]):
     region = choice == key
     bottom.contour(x, y, region, levels=[0.5], colors="white", linewidths=0.8)
+    rows = np.flatnonzero(region[:, column])
+    middle = rows[len(rows) // 2]
+    number = int(cost[middle, column])
+    squarings = f", s = {key // 100}" if key >= 100 else ""
+    bottom.text(
+        85,
+        y[middle],
+        f"order {key % 100}{squarings}: {number} products",
+        color="white" if number > 7 else "black",
+        fontsize=9.5,
+        ha="right",
+        va="center",
+    )
+bottom.text(
+    0.05,
+    0.065,
+    "normal matrices",
+    rotation=45,
+    rotation_mode="anchor",
+    transform_rotates_text=True,
+    color="0.3",
+)
 bottom.set(xscale="log", yscale="log", xlabel=r"$\|A\|_1$", ylabel=r"$\|A^2\|_1^{1/2}$")
 bottom.set_title("Order and scaling, float64", loc="left", fontsize=12)
 plt.show()
