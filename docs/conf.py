@@ -1,4 +1,4 @@
-"""Configuration of Sphinx.  The build needs no network, and the pages load nothing from elsewhere."""
+"""Configuration of Sphinx: the build needs no network, and the pages load nothing from elsewhere."""
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
