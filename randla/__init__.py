@@ -19,4 +19,3 @@ __all__ = [
     "num_threads",
     "show_config",
 ]
-

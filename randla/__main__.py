@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("config", help="print versions, BLAS, instruction set and threads")
     demo = commands.add_parser("demo", help="time randla beside its peers on real input")
     demo.add_argument("--quick", action="store_true", help="smaller inputs, a few seconds")
-    demo.add_argument("--figure", default="randla-demo.png", help="where the figure goes")
+    demo.add_argument("--figure", default="demo-randla.png", help="where the figure goes")
     options = parser.parse_args(argv)
     if options.command == "config":
         from . import show_config

@@ -99,10 +99,11 @@ def expm(
 
     Notes
     -----
-    Taylor polynomials of order 1, 2, 4, 8, 15 or 21, evaluated with 0, 1, 2, 3, 4 or 5 products [1]_
-    [2]_, after scaling by a power of two; order and scaling are chosen for each matrix from norms of
-    A and of its square by a rigorous bound of the backward error.  The cost is ``2 n**3`` flops for
-    each of ``info.products``: 2 to 5 for norms up to 1, one more for each doubling beyond.
+    Taylor polynomials of order 1, 2, 4, 8, 15 or 21, evaluated with 0, 1, 2, 3, 4 or 5 products
+    [1]_ [2]_, after scaling by a power of two; order and scaling are chosen for each matrix from
+    norms of A and of its square by a rigorous bound of the backward error.  The cost is
+    ``2 n**3`` flops for each of ``info.products``: 2 to 5 for norms up to 1, one more for each
+    doubling beyond.
 
     If many multiples ``t * Q`` of one diagonalizable matrix are wanted, one eigendecomposition is
     cheaper than any function of this kind.
@@ -154,39 +155,55 @@ def _expm_numpy(
     shape = A.shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
         validate.square("A", shape)
+    n = shape[-1]
+    tol = 0.0 if tol is None else validate.tolerance(tol)
+    if assume is None and out is None and not return_info and A.flags.c_contiguous:
+        run = _direct().get(A.dtype)
+        if run is not None:  # the short way: for one small matrix, overhead is what there is
+            E = np.empty(shape, A.dtype)
+            run(A, E, n, tol, 0, None)
+            return E
+
     char = validate.compute_char("A", A.dtype)
     binding = dispatch.backend("numpy").expm
-    tol = 0.0 if tol is None else validate.tolerance(tol)
     code = 0
     if assume is not None:
         validate.option("assume", assume, binding.ASSUME)
         if assume == "metzler" and char in "FD":
             raise TypeError(f"assume='metzler' is for real matrices; A has dtype {A.dtype}")
         code = binding.ASSUME[assume]
-    wanted = A.dtype if A.dtype.char in "eE" or A.dtype.name == "bfloat16" else np.dtype(char)
+    narrow = A.dtype.char == "e" or A.dtype.name == "bfloat16"
+    wanted = A.dtype if narrow else np.dtype(char)
     if out is not None:
         validate.output(out, shape, wanted, A)
 
-    n = shape[-1]
+    validate.fits_memory("A", shape, np.dtype(char))
     a = np.ascontiguousarray(A, dtype=char)
-    direct = out is not None and out.dtype.char == char and out.flags.c_contiguous
+    direct = out is not None and out.dtype == char and out.flags.c_contiguous
     E = out if direct else np.empty(shape, dtype=char)
-    info = None
-    batch = a.size // (n * n) if n else math.prod(shape[:-2])
-    if return_info:
-        info = np.zeros(batch, dtype=binding.INFO)
-    if a.size:
-        try:
-            binding.EXPM[char](a.reshape(-1), E.reshape(-1), batch, n, tol, code, info)
-        except binding.BrokenPromise as broken:
-            where = np.unravel_index(broken.args[0], shape[:-2]) if shape[:-2] else ()
-            _raise_broken(assume, tuple(int(i) for i in where))
+    info = np.zeros(math.prod(shape[:-2]), dtype=binding.INFO) if return_info else None
+    try:
+        binding.EXPM[char](a, E, n, tol, code, info)
+    except binding.BrokenPromise as broken:
+        where = np.unravel_index(broken.args[0], shape[:-2]) if shape[:-2] else ()
+        _raise_broken(assume, tuple(int(i) for i in where))
     if out is not None and not direct:
         out[...] = E
         E = out
     elif E.dtype != wanted:
         E = E.astype(wanted)
-    return (E, _info(info, shape[:-2])) if return_info else E
+    return E if info is None else (E, _info(info, shape[:-2]))
+
+
+_DIRECT: dict[np.dtype, Any] = {}
+
+
+def _direct() -> dict[np.dtype, Any]:
+    """Kernels by the native dtypes that compute as they are."""
+    if not _DIRECT:
+        table = dispatch.backend("numpy").expm.EXPM
+        _DIRECT.update((np.dtype(char), run) for char, run in table.items())
+    return _DIRECT
 
 
 _PROMISES = {
@@ -230,8 +247,7 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
         A = xp.astype(A, xp.float32)
     if not xp.isdtype(A.dtype, ("real floating", "complex floating")):
         raise TypeError(f"A has dtype {dtype}; expected a real or complex floating type")
-    is_complex = xp.isdtype(A.dtype, "complex floating")
-    if assume == "metzler" and is_complex:
+    if assume == "metzler" and _is_complex(xp, A):
         raise TypeError(f"assume='metzler' is for real matrices; A has dtype {dtype}")
     single = A.dtype in (xp.float32, xp.complex64)
 
@@ -247,9 +263,13 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
     return (E, _info(table, batch)) if return_info else E
 
 
+def _is_complex(xp: Any, A: Any) -> bool:
+    return bool(xp.isdtype(A.dtype, "complex floating"))
+
+
 def _adjoint(xp: Any, A: Any) -> Any:
     T = xp.matrix_transpose(A)
-    return xp.conj(T) if xp.isdtype(A.dtype, "complex floating") else T
+    return xp.conj(T) if _is_complex(xp, A) else T
 
 
 def _check_promise(xp: Any, X: Any, assume: str | None, unit: float, batch: Any) -> None:
@@ -288,9 +308,30 @@ def _reference_batch(
     # exact power of two that takes the norm below 1, where it is huge
     big = 2.0**60 if single else 2.0**500
     exponent = np.frexp(dispatch.to_numpy(size).astype(np.float64))[1]
-    huge = np.where(np.isfinite(dispatch.to_numpy(size)) & (dispatch.to_numpy(size) > big),
-                    np.maximum(exponent, 0), 0)
+    huge = np.where(
+        np.isfinite(dispatch.to_numpy(size)) & (dispatch.to_numpy(size) > big),
+        np.maximum(exponent, 0),
+        0,
+    )
     safe = safe * _column(xp, np.ldexp(1.0, -huge), safe)
+
+    # closed forms: a triangular matrix has the exponentials of its diagonal on its own
+    eye = xp.eye(X.shape[-1], dtype=X.dtype, device=_device(X))
+    lower, upper = xp.tril(safe, k=-1), xp.triu(safe, k=1)
+    no_lower = xp.all(xp.reshape(lower == 0, (X.shape[0], -1)), axis=-1)
+    no_upper = xp.all(xp.reshape(upper == 0, (X.shape[0], -1)), axis=-1)
+    triangular = (no_lower | no_upper)[:, None, None]
+    diagonal = xp.sum(safe * eye, axis=-1)  # (b, n)
+
+    # the shift of expm_rule.h: exp(A) = e^mu exp(A - mu I)
+    mu = xp.mean(xp.real(diagonal) if _is_complex(xp, X) else diagonal, axis=-1)
+    size, one = xp.abs(mu), xp.max(xp.sum(xp.abs(safe), axis=-2), axis=-1)
+    candidate = safe - xp.astype(mu, X.dtype)[:, None, None] * eye
+    fallen = xp.max(xp.sum(xp.abs(candidate), axis=-2), axis=-1) < 0.9 * one
+    near = (size >= 0.25 * one) & (size + one < (75.0 if single else 600.0))
+    worth = near & fallen & ~triangular[:, 0, 0] & ~_mask(xp, huge > 0, X)[:, 0, 0]
+    mu = xp.where(worth, mu, xp.zeros_like(mu))
+    safe = xp.where(worth[:, None, None], candidate, safe)
 
     square = safe @ safe
     b1, b2 = (_norm(xp, Y) for Y in (safe, square))
@@ -300,32 +341,34 @@ def _reference_batch(
     square = square * _column(xp, np.ldexp(1.0, -2 * scaling), safe)
     E = _polynomial(xp, scaled, square, table["order"])
 
-    # closed forms: a triangular matrix has the exponentials of its diagonal on its own
-    eye = xp.eye(X.shape[-1], dtype=X.dtype, device=_device(X))
-    lower, upper = xp.tril(safe, k=-1), xp.triu(safe, k=1)
-    no_lower = xp.all(xp.reshape(lower == 0, (X.shape[0], -1)), axis=-1)
-    no_upper = xp.all(xp.reshape(upper == 0, (X.shape[0], -1)), axis=-1)
-    triangular = (no_lower | no_upper)[:, None, None]
-    diagonal = xp.sum(safe * eye, axis=-1)  # (b, n)
     total = scaling + huge
+
+    def polish(E: Any) -> Any:
+        """One step of Newton and Schulz towards the nearest unitary matrix."""
+        return E - E @ (_adjoint(xp, E) @ E - eye) / 2
+
     for t in range(int(total.max(initial=0)) + 1):
         if t:
             more = _mask(xp, total >= t, E)
             E = xp.where(more, E @ E, E)
+            if assume == "skew" and t % 4 == 0:
+                E = xp.where(more, polish(E), E)
         # exp of the diagonal of A / 2^(total - t), for those that are still being squared
         factor = np.ldexp(1.0, huge - np.maximum(total - t, 0))
         exact = xp.exp(diagonal * _column(xp, factor, E)[:, :, 0])
         E = xp.where(triangular & (eye != 0), exact[:, :, None] * eye, E)
+    E = E * xp.astype(xp.exp(mu), X.dtype)[:, None, None]
     closed = dispatch.to_numpy(no_lower & no_upper) | (X.shape[-1] == 1)
     for name in ("order", "scaling", "products", "error_bound"):
         table[name][closed] = 0
+    table["error_bound"][~dispatch.to_numpy(finite)] = np.nan
     table["scaling"] += np.where(closed, 0, huge).astype(np.int32)
     table["products"] += np.where(closed, 0, huge).astype(np.int32)
 
     if assume == "hermitian":
         E = (E + _adjoint(xp, E)) / 2
-    elif assume == "skew":  # one step of Newton and Schulz towards the nearest unitary matrix
-        E = E - E @ (_adjoint(xp, E) @ E - eye) / 2
+    elif assume == "skew":
+        E = polish(E)
     return xp.where(finite[:, None, None], E, xp.full_like(E, float("nan")))
 
 
@@ -402,16 +445,24 @@ def _reference_metzler(xp: Any, X: Any, tol: float, single: bool, table: np.ndar
     T = _scheme(xp, B, B @ B, 8, dispatch.backend("numpy").expm.SCHEMES[8][0]) - eye
     m = mu * _column(xp, np.ldexp(1.0, -s), B)
     F = xp.exp(m) * T + xp.expm1(m) * eye  # E - I
-    conserved = xp.all(
-        xp.abs(xp.sum(X, axis=-1)) <= n * unit * xp.sum(xp.abs(X), axis=-1), axis=-1
-    )[:, None, None]
+
+    def sums_to_zero(axis: int) -> Any:
+        small = xp.abs(xp.sum(X, axis=axis)) <= n * unit * xp.sum(xp.abs(X), axis=axis)
+        return xp.all(small, axis=-1)[:, None, None]
+
+    rows = sums_to_zero(-1)
+    columns = sums_to_zero(-2) & ~rows
 
     def conserve(F: Any) -> Any:
         off = F * (1 - eye)
-        return xp.where(conserved, off - xp.sum(off, axis=-1, keepdims=True) * eye, F)
+        by_row = off - xp.sum(off, axis=-1, keepdims=True) * eye
+        by_column = off - xp.sum(off, axis=-2, keepdims=True) * eye
+        return xp.where(rows, by_row, xp.where(columns, by_column, F))
 
     def normalise(E: Any) -> Any:
-        return xp.where(conserved, E / xp.sum(E, axis=-1, keepdims=True), E)
+        by_row = E / xp.sum(E, axis=-1, keepdims=True)
+        by_column = E / xp.sum(E, axis=-2, keepdims=True)
+        return xp.where(rows, by_row, xp.where(columns, by_column, E))
 
     F = conserve(F)
     E = normalise(F + eye)

@@ -31,7 +31,8 @@ static double smaller(double a, double b) { return a < b ? a : b; }
 /* Below this tolerance order 21 pays for its product (T15+ reaches norm 1 at 1e-11). */
 #define NEEDS_T21 1e-11
 
-static void make_rule(double tol, double unit, rl_expm_rule *rule) {
+static rl_expm_rule make_rule(double tol, double unit) {
+  rl_expm_rule result, *const rule = &result;
   rule->tol = larger(tol, unit);
   rule->top = rule->tol < NEEDS_T21 ? RL_T21 : RL_T15;
   for (int i = 0; i < RL_EXPM_ORDERS; i++) {
@@ -41,8 +42,8 @@ static void make_rule(double tol, double unit, rl_expm_rule *rule) {
      * one of c that belongs to an even power (b1 > 1) or the first (b1 <= 1) */
     const double first = rule->tol / c[0], even = m & 1 ? rule->tol / c[1] : first;
     const double cap = 0.7 * series[i].radius;
-    const double beta = smaller(cap * cap, larger(pow(first, 2.0 / (m + 1)),
-                                                  pow(even, 1.0 / (m / 2 + (m & 1)))));
+    const double beta =
+        smaller(cap * cap, larger(pow(first, 2.0 / (m + 1)), pow(even, 1.0 / (m / 2 + (m & 1)))));
     double c1 = 0, c2 = 0;
     for (int j = RL_EXPM_TERMS / 2 - 1; j >= 0; j--) {
       c1 = c1 * beta + c[2 * j];
@@ -54,6 +55,15 @@ static void make_rule(double tol, double unit, rl_expm_rule *rule) {
     rule->c2[i] = c2 * beyond;
     rule->beta[i] = beta;
   }
+  return result;
+}
+
+/* The rules of full accuracy, made once: making one costs as much as a small exponential. */
+static rl_expm_rule rule_of_unit[2]; /* double, single */
+
+__attribute__((constructor)) static void make_rules_of_unit(void) {
+  rule_of_unit[0] = make_rule(0, 0x1p-53);
+  rule_of_unit[1] = make_rule(0, 0x1p-24);
 }
 
 static int32_t products_of(int order, int scaling) { return rl_expm_products[order] + scaling; }
@@ -78,8 +88,7 @@ static int select_all(int64_t count, const double *norm_a, const double *norm_a2
   if (count < 0 || (count > 0 && (norm_a == NULL || norm_a2 == NULL || info == NULL)))
     return RL_ERR_SIZE;
   if (!(tol >= 0 && tol < 1)) return RL_ERR_TOLERANCE;
-  rl_expm_rule rule;
-  make_rule(tol, unit, &rule);
+  const rl_expm_rule rule = make_rule(tol, unit);
   for (int64_t i = 0; i < count; i++) {
     rl_expm_choice c = {RL_T1, 0, norm_a[i], norm_a2[i]};
     if (!(c.b1 < INFINITY)) {

@@ -13,6 +13,11 @@ static inline int64_t rl_product(int64_t a, int64_t b) {
   return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &p) ? -1 : p;
 }
 
+/* The next multiple of RL_ALIGNMENT. */
+static inline int64_t rl_round_up(int64_t bytes) {
+  return (bytes + RL_ALIGNMENT - 1) / RL_ALIGNMENT * RL_ALIGNMENT;
+}
+
 /* count * size bytes at a multiple of RL_ALIGNMENT, uninitialised; NULL if count is negative, if
  * the product does not fit, or if there is no memory.  To be freed with rl_free. */
 void *rl_alloc(int64_t count, size_t size);

@@ -62,7 +62,8 @@ def num_threads(n: int) -> AbstractContextManager[Any]:
     from threadpoolctl import threadpool_limits
 
     backend("numpy")  # its libraries must be loaded to be limited
-    return threadpool_limits(int(n))
+    limits: AbstractContextManager[Any] = threadpool_limits(int(n))
+    return limits
 
 
 def config() -> dict[str, Any]:

@@ -6,7 +6,8 @@ four 32-bit words::
     Philox(counter = (lo(offset + b), hi(offset + b), sub, kind), key = (lo(key), hi(key)))
 
 where `b` numbers the blocks of an operator, `sub` its sub-streams, and `kind` keeps what different
-algorithms draw apart.  Any block can be made alone; nothing is consumed, nothing depends on threads.
+algorithms draw apart.  Any block can be made alone; nothing is consumed, nothing depends on
+threads.
 """
 
 from __future__ import annotations
@@ -63,7 +64,18 @@ class Stream:
             object.__setattr__(self, name, value)
 
     def advance(self, operators: int = 1) -> Stream:
-        """Return the Stream of the operator that many places further on."""
+        """Where a later operator of the same call begins.
+
+        Parameters
+        ----------
+        operators : int, default 1
+            How many places further on; an operator has ``2**40`` blocks.
+
+        Returns
+        -------
+        Stream
+            The same key, at the later offset, modulo ``2**64``.
+        """
         return Stream(self.key, (self.offset + operators * OPERATOR) % _WORD64)
 
 

@@ -36,7 +36,9 @@ class Result(tuple[Any, ...]):
         return _rebuild, (type(self), tuple(self), self.__dict__)
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self))
+        listed = ", ".join(
+            f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True)
+        )
         return f"{type(self).__name__}({listed})"
 
 

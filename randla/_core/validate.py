@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
@@ -18,13 +20,14 @@ def as_array(name: str, x: Any, kind: str) -> np.ndarray:
             f"pass numpy.asarray({name})"
         )
     if kind == "tracer":
-        raise TypeError(
-            f"{name} is a JAX tracer: call this function outside of jit, grad and vmap"
-        )
+        raise TypeError(f"{name} is a JAX tracer: call this function outside of jit, grad and vmap")
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} must be an array or a rectangular nested list: {error}") from None
+    if array.dtype.hasobject:
+        raise TypeError(f"{name} must be an array of numbers, got {type(x).__name__}")
+    return array
 
 
 # dtype.char -> char of the dtype that computes.  Integers and bool compute in float64.
@@ -50,6 +53,13 @@ def square(name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape (..., n, n), got {len(shape)} dimension(s)")
     if shape[-1] != shape[-2]:
         raise ValueError(f"{name} must be square in its last two axes, got shape {tuple(shape)}")
+
+
+def fits_memory(name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Refuse what no machine can hold (broadcast views can have any size) before touching it."""
+    size = math.prod(shape) * dtype.itemsize
+    if size > sys.maxsize:
+        raise MemoryError(f"{name} has shape {shape}: a result of {size} bytes cannot be allocated")
 
 
 def tolerance(tol: Any) -> float:
@@ -90,8 +100,11 @@ def output(
     return out
 
 
+_EFFORT: Any = 10_000  # NumPy's stubs know of 0 and -1 only
+
+
 def _overlaps(a: np.ndarray, b: np.ndarray) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=10_000)
+        return np.shares_memory(a, b, max_work=_EFFORT)
     except np.exceptions.TooHardError:
         return True

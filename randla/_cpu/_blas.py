@@ -1,4 +1,4 @@
-"""Finds the BLAS for the C core: the one that NumPy has loaded, so that there is one pool of threads.
+"""Finds the BLAS for the C core: the one that NumPy has loaded, so that one pool of threads serves.
 
 Calls that alternate between two OpenBLAS pools are up to 80 times slower, even on an idle machine.
 """
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy  # noqa: F401  its BLAS must be loaded before we look for it
+import numpy  # its BLAS must be loaded before we look for it
 
 from . import core
 
@@ -97,7 +97,7 @@ def _open(origin: str, path: str) -> tuple[Blas, dict[str, int]]:
         routines = {n: getattr(library, f"{prefix}{n}{suffix}", None) for n in core.blas_routines()}
         if None in routines.values():
             continue
-        address = {n: ctypes.cast(f, ctypes.c_void_p).value or 0 for n, f in routines.items()}
+        address = {n: ctypes.cast(f, ctypes.c_void_p).value or 0 for n, f in routines.items() if f}
         tail = suffix.removesuffix("_")
         ask = getattr(library, f"{prefix}openblas_get_config{tail}", None)
         config = ""
@@ -123,6 +123,4 @@ def load() -> Blas:
             core.set_blas(address, found.ilp64)
             return found
     tried = "; ".join(errors) or "no library found"
-    raise ImportError(
-        f"randla found no BLAS ({tried}). Install one: pip install scipy-openblas32"
-    )
+    raise ImportError(f"randla found no BLAS ({tried}). Install one: pip install scipy-openblas32")

@@ -4,6 +4,7 @@
  * products have too few rows and columns to fill vectors.  expm_rows.inc: one matrix at a time, its
  * rows in vectors.  Both take order and scaling from each matrix alone and run the same
  * operations on it in whatever company: its bits depend on nothing else. */
+#include <math.h>
 #include <stdint.h>
 
 #include "../memory.h"
@@ -26,12 +27,13 @@
 #define RL_LANES_MAX_z 24
 #else
 #define RL_REGISTERS 16
-#define RL_LANES_MAX_s 15
-#define RL_LANES_MAX_d 11
+#define RL_LANES_MAX_s 22
+#define RL_LANES_MAX_d 18
 #define RL_LANES_MAX_c 32
 #define RL_LANES_MAX_z 32
 #endif
 #define RL_LANES_LIMIT 32
+#define RL_ROWS_LIMIT 128
 #define RL_ROWS_MAX_s 128
 #define RL_ROWS_MAX_d 128
 #define RL_ROWS_MAX_c 96

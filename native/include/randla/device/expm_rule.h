@@ -26,7 +26,13 @@
  * The two sums hold the whole tail, not two terms of it, so the bound is true.  beta is the largest
  * b2 that could pass with the leading coefficients alone, but at most (0.7 R)^2, R the radius of
  * convergence; then what the 30 terms of the table leave out is below 0.7^30 of the sum.
- * ||A^2|| in place of ||A||^2 is what avoids overscaling of non-normal matrices. */
+ * ||A^2|| in place of ||A||^2 is what avoids overscaling of non-normal matrices.
+ *
+ * Shift.  exp(A) = e^mu exp(A - mu I), mu the real part of trace(A) / n: half the norm of a generator
+ * or of a definite matrix, one squaring less and half the error.  Worth it where |mu| >= ||A||_1 / 4 and
+ * the norm falls by a tenth; safe, with the factor applied at the end, where |mu| + ||A||_1 stays
+ * below RL_EXPM_SHIFT_LIMIT, so that neither factor overflows.  mu keeps 9 bits only: then A - mu I has no
+ * rounding unless an entry is tiny beside mu.  All above then holds for A - mu I. */
 #ifndef RANDLA_DEVICE_EXPM_RULE_H
 #define RANDLA_DEVICE_EXPM_RULE_H
 
@@ -35,6 +41,10 @@
 enum { RL_T1, RL_T2, RL_T4, RL_T8, RL_T15, RL_T21, RL_EXPM_ORDERS };
 #define RL_EXPM_TERMS 30
 #define RL_EXPM_MAX_SCALING 1100 /* 2^1100 exceeds every norm of a double matrix */
+
+#define RL_EXPM_SHIFT_LIMIT(single) ((single) ? 75.0 : 600.0)
+#define RL_EXPM_SHIFT_WORTH 0.25 /* |mu| / ||A|| */
+#define RL_EXPM_SHIFT_GAIN 0.9   /* ||A - mu I|| / ||A|| */
 
 RL_CONSTANT int rl_expm_order[RL_EXPM_ORDERS] = {1, 2, 4, 8, 15, 21};
 RL_CONSTANT int rl_expm_products[RL_EXPM_ORDERS] = {0, 1, 2, 3, 4, 5};

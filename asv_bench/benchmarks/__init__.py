@@ -1,0 +1,1 @@
+"""Benchmarks of randla for asv, one module for each stem."""
