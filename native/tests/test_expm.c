@@ -29,6 +29,17 @@ static int size_number(int i) {
   return i - 40 < (int)(sizeof large / sizeof *large) ? large[i - 40] : 0;
 }
 
+/* Number of threads from now on; returns what it was. */
+static int threads_set(int count) {
+#if defined _OPENMP && !defined __SANITIZE_THREAD__
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(count);
+  return before;
+#else
+  return count;
+#endif
+}
+
 static int stop_after, stop_asked;
 static int stop_when_told(void) { return ++stop_asked > stop_after; }
 static int never_stop(void) {
