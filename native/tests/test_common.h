@@ -1,8 +1,8 @@
 /* What the native tests share: checks, the levels to run, random entries, guarded buffers, a BLAS.
  *
  * Environment: RANDLA_TEST_LEVELS, names separated by commas (all that the processor has, if unset; a
- * name that cannot be run is a failure, never a skip); RANDLA_TEST_QUICK, for valgrind and emulators:
- * fewer sizes, the same checks. */
+ * name that cannot be run is a failure, never a skip); RANDLA_TEST_QUICK, for emulators (1) and valgrind
+ * (2): fewer and smaller sizes, the same checks. */
 #ifndef RL_TEST_COMMON_H
 #define RL_TEST_COMMON_H
 

@@ -24,7 +24,9 @@ enum { TRIANGULAR = RL_EXPM_TRIANGULAR, METZLER = RL_EXPM_METZLER };
 static int size_number(int i) {
   static const int large[] = {64, 65, 96, 97, 100, 128, 129, 130};
   static const int quick[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 24, 33, 97, 129};
-  if (test_quick()) return i < (int)(sizeof quick / sizeof *quick) ? quick[i] : 0;
+  static const int quicker[] = {1, 2, 3, 5, 8, 9, 12, 17, 33};
+  if (test_quick() == 1) return i < (int)(sizeof quick / sizeof *quick) ? quick[i] : 0;
+  if (test_quick()) return i < (int)(sizeof quicker / sizeof *quicker) ? quicker[i] : 0;
   if (i < 40) return i + 1;
   return i - 40 < (int)(sizeof large / sizeof *large) ? large[i - 40] : 0;
 }
