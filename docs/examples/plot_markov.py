@@ -45,8 +45,8 @@ for name, P in results.items():
 
 # %%
 # In a norm, the three results are equally good.  Entry by entry, SciPy's lose their digits one
-# after the other, and so do randla's without the promise, where some are negative (drawn filled,
-# by their absolute value) and the last ones are 0, which is not drawn.
+# after the other, and so do randla's without the promise.  (An entry that is 0 is not drawn; a
+# filled triangle or square would be a negative one.)
 
 BLUE, GREEN, ORANGE = "#0072B2", "#009E73", "#D55E00"
 styles = {
@@ -68,7 +68,7 @@ for name, (color, marker, size) in styles.items():
     off = np.abs(row - true) / true
     bottom.semilogy(j, np.maximum(off, 2.0**-54), marker, color=color, ms=size, mfc=fill)
 for ax, places in (
-    (top, ((26, -57), (12, -37), (32, -43))),
+    (top, ((23, -59), (8.5, -38), (32, -43))),
     (bottom, ((29, -14), (8, -4), (30, 5))),
 ):
     for (name, (color, _, _)), (at, power) in zip(styles.items(), places, strict=True):
