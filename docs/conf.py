@@ -28,7 +28,7 @@ numpydoc_class_members_toctree = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
-    "gallery_dirs": "examples/generated",
+    "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": False,
