@@ -42,8 +42,8 @@ static rl_expm_rule make_rule(double tol, double unit) {
      * one of c that belongs to an even power (b1 > 1) or the first (b1 <= 1) */
     const double first = rule->tol / c[0], even = m & 1 ? rule->tol / c[1] : first;
     const double cap = 0.7 * series[i].radius;
-    const double beta = smaller(cap * cap, larger(pow(first, 2.0 / (m + 1)),
-                                                  pow(even, 1.0 / (m / 2 + (m & 1)))));
+    const double beta =
+        smaller(cap * cap, larger(pow(first, 2.0 / (m + 1)), pow(even, 1.0 / (m / 2 + (m & 1)))));
     double c1 = 0, c2 = 0;
     for (int j = RL_EXPM_TERMS / 2 - 1; j >= 0; j--) {
       c1 = c1 * beta + c[2 * j];

@@ -6,7 +6,8 @@
 #define X(name) void name##_(void);
 #include "randla/blas.def"
 #undef X
-rl_blas_table rl_blas = {0,
+rl_blas_table rl_blas = {
+    0,
 #define X(name) name##_,
 #include "randla/blas.def"
 #undef X

@@ -3,12 +3,10 @@
 const char *rl_strerror(int status) {
   switch (status) {
 #define X(name, number, exception, message) \
-  case number:                              \
-    return message;
+  case number: return message;
 #include "randla/status.def"
 #undef X
-    default:
-      return "unknown status code";
+    default: return "unknown status code";
   }
 }
 

@@ -25,13 +25,13 @@ int rl_stream_words(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t b, i
 }
 
 /* EACH(per, body): for element i of the range with `word` its block, of which it is member h of `per`. */
-#define EACH(per, body)                                            \
-  uint32_t word[4];                                                \
-  for (int64_t i = 0; i < count; i++) {                            \
-    const uint64_t at = first + (uint64_t)i;                       \
-    const int h = (int)(at % (per));                               \
+#define EACH(per, body)                                               \
+  uint32_t word[4];                                                   \
+  for (int64_t i = 0; i < count; i++) {                               \
+    const uint64_t at = first + (uint64_t)i;                          \
+    const int h = (int)(at % (per));                                  \
     if (i == 0 || h == 0) block(stream, kind, sub, at / (per), word); \
-    x[i] = body;                                                   \
+    x[i] = body;                                                      \
   }
 
 int rl_suniform(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, int64_t count,
@@ -93,7 +93,8 @@ int rl_snormal(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, in
     if (i == 0 || at % 4 == 0) {
       block(stream, kind, sub, at / 4, word);
       for (int h = 0; h < 4; h += 2)
-        normal_pair_s((float)word[h] * 0x1p-32F + 0x1p-33F, (float)word[h + 1] * 0x1p-32F, pair + h);
+        normal_pair_s((float)word[h] * 0x1p-32F + 0x1p-33F, (float)word[h + 1] * 0x1p-32F,
+                      pair + h);
     }
     x[i] = pair[at % 4];
   }

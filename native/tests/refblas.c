@@ -58,12 +58,12 @@ void ref_blas_use(int ilp64) {
 #undef X
   };
   static const rl_function routines32[] = {
-#define X(name) (rl_function)ref_##name,
+#define X(name) (rl_function) ref_##name,
 #include "randla/blas.def"
 #undef X
   };
   static const rl_function routines64[] = {
-#define X(name) (rl_function)ref64_##name,
+#define X(name) (rl_function) ref64_##name,
 #include "randla/blas.def"
 #undef X
   };

@@ -103,7 +103,8 @@ int guarded_intact(const guarded *g, int64_t batch, int64_t n, int64_t ld, int64
       memset(output + (int64_t)g->margin + b * stride + j * ld, 1, (size_t)n);
   int intact = 1;
   for (size_t e = 0; e < all; e++)
-    for (size_t q = 0; q < g->size && !output[e]; q++) intact &= g->bytes[e * g->size + q] == PATTERN;
+    for (size_t q = 0; q < g->size && !output[e]; q++)
+      intact &= g->bytes[e * g->size + q] == PATTERN;
   free(output);
   return intact;
 }

@@ -16,15 +16,15 @@
 #include "refblas.h"
 
 /* Counts a failure, prints the first of them, goes on. */
-#define CHECK(condition, ...)                                                       \
-  do {                                                                              \
-    if (!(condition)) test_failed(__FILE__, __LINE__, #condition, __VA_ARGS__);     \
+#define CHECK(condition, ...)                                                   \
+  do {                                                                          \
+    if (!(condition)) test_failed(__FILE__, __LINE__, #condition, __VA_ARGS__); \
   } while (0)
-#define CHECK_STATUS(call, expected)                                                \
-  do {                                                                              \
-    const int status_ = (call), expected_ = (expected);                             \
+#define CHECK_STATUS(call, expected)                                                 \
+  do {                                                                               \
+    const int status_ = (call), expected_ = (expected);                              \
     CHECK(status_ == expected_, "%s: got \"%s\", expected \"%s\" (level %s)", #call, \
-          rl_strerror(status_), rl_strerror(expected_), rl_isa());                  \
+          rl_strerror(status_), rl_strerror(expected_), rl_isa());                   \
   } while (0)
 
 void test_failed(const char *file, int line, const char *condition, const char *format, ...)

@@ -15,12 +15,13 @@
 #endif
 
 static void status_codes(void) {
-#define X(name, number, exception, message)                                                     \
-  CHECK(RL_##name == (number), "%s is %d", #name, RL_##name);                                   \
+#define X(name, number, exception, message)                   \
+  CHECK(RL_##name == (number), "%s is %d", #name, RL_##name); \
   CHECK(strcmp(rl_strerror(RL_##name), message) == 0, "%s: %s", #name, rl_strerror(RL_##name));
 #include "randla/status.def"
 #undef X
-  CHECK(strlen(rl_strerror(-1)) > 0 && strlen(rl_strerror(INT_MAX)) > 0, "unknown codes have a text");
+  CHECK(strlen(rl_strerror(-1)) > 0 && strlen(rl_strerror(INT_MAX)) > 0,
+        "unknown codes have a text");
   int major, minor, patch;
   CHECK(sscanf(rl_version(), "%d.%d.%d", &major, &minor, &patch) == 3, "version %s", rl_version());
 }
@@ -29,7 +30,8 @@ static void memory(void) {
   CHECK(rl_product(0, INT64_MAX) == 0 && rl_product(3, 7) == 21, "small products");
   CHECK(rl_product((int64_t)1 << 31, (int64_t)1 << 31) == (int64_t)1 << 62, "2^62 fits");
   CHECK(rl_product((int64_t)1 << 32, (int64_t)1 << 31) == -1, "2^63 does not fit");
-  CHECK(rl_product(-1, 5) == -1 && rl_product(5, -1) == -1 && rl_product(-1, -1) == -1, "negative sizes");
+  CHECK(rl_product(-1, 5) == -1 && rl_product(5, -1) == -1 && rl_product(-1, -1) == -1,
+        "negative sizes");
   CHECK(rl_product(INT64_MAX, INT64_MAX) == -1, "overflow");
   for (int64_t n = 0; n < 300; n += 13) {
     unsigned char *p = rl_alloc(n, 3);
@@ -38,8 +40,10 @@ static void memory(void) {
     rl_free(p);
   }
   CHECK(rl_alloc(-1, 1) == NULL && rl_alloc(INT64_MIN, 1) == NULL, "negative counts");
-  CHECK(rl_alloc(INT64_MAX, 16) == NULL && rl_alloc((int64_t)1 << 62, 4) == NULL, "products that do not fit");
-  CHECK(rl_alloc(PTRDIFF_MAX, 1) == NULL && rl_alloc(PTRDIFF_MAX - 63, 1) == NULL, "sizes that cannot be rounded up");
+  CHECK(rl_alloc(INT64_MAX, 16) == NULL && rl_alloc((int64_t)1 << 62, 4) == NULL,
+        "products that do not fit");
+  CHECK(rl_alloc(PTRDIFF_MAX, 1) == NULL && rl_alloc(PTRDIFF_MAX - 63, 1) == NULL,
+        "sizes that cannot be rounded up");
   rl_free(NULL);
 }
 
@@ -66,7 +70,8 @@ static void isa(void) {
 
 /* One matrix of size n that goes to BLAS iff n is large. */
 static int some_expm(int n) {
-  double *a = test_alloc(sizeof(double) * (size_t)(n * n)), *e = test_alloc(sizeof(double) * (size_t)(n * n));
+  double *a = test_alloc(sizeof(double) * (size_t)(n * n)),
+         *e = test_alloc(sizeof(double) * (size_t)(n * n));
   for (int k = 0; k < n * n; k++) a[k] = test_uniform() / n;
   const int status = rl_dexpm(1, n, a, n, n * n, 0, 0, e, n, n * n, NULL, NULL);
   free(e);
@@ -89,7 +94,7 @@ static void blas_table(void) { /* comes first: nothing is set yet */
   const rl_function nothing[3] = {0};
   CHECK_STATUS(rl_set_blas(1, wrong, NULL, 0), RL_ERR_SIZE);
   CHECK_STATUS(rl_set_blas(3, wrong, nothing, 0), RL_OK); /* names without use are ignored ... */
-  CHECK_STATUS(some_expm(300), RL_ERR_NO_BLAS);           /* ... and missing ones reported when wanted */
+  CHECK_STATUS(some_expm(300), RL_ERR_NO_BLAS); /* ... and missing ones reported when wanted */
   for (int ilp64 = 0; ilp64 < 2; ilp64++) {
     ref_blas_use(ilp64);
     CHECK(rl_blas_ilp64() == ilp64, "integers: %d", rl_blas_ilp64());
@@ -117,8 +122,7 @@ static int visit(void *context, int64_t begin, int64_t end, int thread) {
   if (begin < 0 || begin >= end || end > l->count) return RL_ERR_OPTION;
   for (int64_t i = begin; i < end; i++) atomic_fetch_add(&l->seen[i], 1);
   int most = atomic_load(&l->most);
-  while (thread > most && !atomic_compare_exchange_weak(&l->most, &most, thread)) {
-  }
+  while (thread > most && !atomic_compare_exchange_weak(&l->most, &most, thread)) {}
   if (rl_num_threads_for(1e12) > 1) atomic_store(&l->inner, 1);
   return begin <= l->fail_at && l->fail_at < end ? RL_ERR_ASSUME : RL_OK;
 }
@@ -128,7 +132,8 @@ static int stop_now(void) { return 1; }
 static void loops(void) {
   CHECK(rl_max_threads() >= 1, "%d threads", rl_max_threads());
   CHECK(rl_num_threads_for(0) == 1 && rl_num_threads_for(1e4) == 1, "tiny work on threads");
-  CHECK(rl_num_threads_for(1e15) == rl_max_threads(), "large work on %d threads", rl_num_threads_for(1e15));
+  CHECK(rl_num_threads_for(1e15) == rl_max_threads(), "large work on %d threads",
+        rl_num_threads_for(1e15));
   CHECK(rl_num_threads_for((double)INFINITY) == rl_max_threads(), "endless work");
   enum { MOST = 1000 };
   static atomic_int seen[MOST];
@@ -175,7 +180,8 @@ static void *one_caller(void *p) {
 
 static void callers(void) {
   for (int k = 0; k < BATCH * N * N; k++) shared_a[k] = test_uniform();
-  for (int i = 0; i < BATCH; i += 50) { /* some that leave the kernels: products of our own, sums, norms */
+  for (int i = 0; i < BATCH;
+       i += 50) { /* some that leave the kernels: products of our own, sums, norms */
     for (int q = 0; q < N; q++)
       for (int p = 0; p < q; p++) shared_a[(i * N + q) * N + p] = 0;
   }
@@ -186,7 +192,8 @@ static void callers(void) {
     if (pthread_create(&id[t], NULL, one_caller, &status[t]) != 0) exit(2);
   for (int t = 0; t < CALLERS; t++) {
     pthread_join(id[t], NULL);
-    CHECK(status[t] == RL_OK, "caller %d: %s", t, status[t] < 0 ? "other bits" : rl_strerror(status[t]));
+    CHECK(status[t] == RL_OK, "caller %d: %s", t,
+          status[t] < 0 ? "other bits" : rl_strerror(status[t]));
   }
 }
 

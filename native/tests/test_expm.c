@@ -82,8 +82,8 @@ static void select_arguments(void) {
     for (double tol = 0.1; tol > 1e-17; tol *= 0.3) {
       CHECK_STATUS(rl_dexpm_select(1, &n1, &n2, tol, &now), RL_OK);
       CHECK(now.products >= before.products, "norm %g, tol %g", n1, tol);
-      CHECK(now.error_bound <= (tol > 0x1p-53 ? tol : 0x1p-53) * (1 + 1e-12), "norm %g, tol %g: bound %g",
-            n1, tol, now.error_bound);
+      CHECK(now.error_bound <= (tol > 0x1p-53 ? tol : 0x1p-53) * (1 + 1e-12),
+            "norm %g, tol %g: bound %g", n1, tol, now.error_bound);
       before = now;
     }
   }

@@ -5,19 +5,21 @@
 
 /* FAULTS(call, e): the call with each of its allocations failing, one at a time; e: its outputs, a `guarded`.
  * Returns the number of allocations. */
-#define FAULTS(call, e, what, ...)                                                              \
-  for (int k = 0;; k++) {                                                                       \
-    guarded_fill(&(e));                                                                         \
-    rl_fail_after(k);                                                                           \
-    const int status = (call);                                                                  \
-    rl_fail_after(-1);                                                                          \
-    if (status == RL_OK) {                                                                      \
-      allocations += k;                                                                         \
-      break;                                                                                    \
-    }                                                                                           \
-    CHECK(status == RL_ERR_MEMORY, what ": allocation %d: %s", __VA_ARGS__, k, rl_strerror(status)); \
-    CHECK(guarded_intact(&(e), 0, 0, 0, 0), what ": allocation %d failed after writing", __VA_ARGS__, k); \
-    if (k > 100) break;                                                                         \
+#define FAULTS(call, e, what, ...)                                                       \
+  for (int k = 0;; k++) {                                                                \
+    guarded_fill(&(e));                                                                  \
+    rl_fail_after(k);                                                                    \
+    const int status = (call);                                                           \
+    rl_fail_after(-1);                                                                   \
+    if (status == RL_OK) {                                                               \
+      allocations += k;                                                                  \
+      break;                                                                             \
+    }                                                                                    \
+    CHECK(status == RL_ERR_MEMORY, what ": allocation %d: %s", __VA_ARGS__, k,           \
+          rl_strerror(status));                                                          \
+    CHECK(guarded_intact(&(e), 0, 0, 0, 0), what ": allocation %d failed after writing", \
+          __VA_ARGS__, k);                                                               \
+    if (k > 100) break;                                                                  \
   }
 
 static int allocations;

@@ -24,7 +24,8 @@ static void known_answers(void) {
     CHECK(memcmp(word, kat[t].expected, sizeof word) == 0, "vector %d: %08x ...", (int)t, word[0]);
     /* the same through the interface: the place of each part of the counter */
     const uint32_t *c = kat[t].counter;
-    const rl_stream s = {kat[t].key[0] | (uint64_t)kat[t].key[1] << 32, c[0] | (uint64_t)c[1] << 32};
+    const rl_stream s = {kat[t].key[0] | (uint64_t)kat[t].key[1] << 32,
+                         c[0] | (uint64_t)c[1] << 32};
     CHECK_STATUS(rl_stream_words(s, c[3], c[2], 0, 1, word), RL_OK);
     CHECK(memcmp(word, kat[t].expected, sizeof word) == 0, "stream %d: %08x ...", (int)t, word[0]);
     const rl_stream before = {s.key, s.offset - 5}; /* offset + block, modulo 2^64 */
@@ -34,21 +35,21 @@ static void known_answers(void) {
 }
 
 /* MADE(function, type, ...): any range gives the bits of one long range, and writes nothing else. */
-#define MADE(function, type, ...)                                                                       \
-  for (uint64_t first = 0; first < 9; first++)                                                         \
-    for (int64_t count = 0; count < 12; count++) {                                                      \
-      type all[32];                                                                                     \
-      guarded g = guarded_new(12, sizeof(type));                                                        \
-      type *some = guarded_data(&g);                                                                    \
-      CHECK_STATUS(function(s, 3, 4, base, 32, __VA_ARGS__ all), RL_OK);                                \
-      CHECK_STATUS(function(s, 3, 4, base + first, count, __VA_ARGS__ some), RL_OK);                    \
-      CHECK(memcmp(some, all + first, sizeof(type) * (size_t)count) == 0, #function ": %d from %d",     \
-            (int)count, (int)first);                                                                    \
-      CHECK(guarded_intact(&g, count, 1, 1, 1), #function " wrote beyond %d", (int)count);              \
-      guarded_free(&g);                                                                                 \
-      CHECK_STATUS(function(s, 3, 4, 0, -1, __VA_ARGS__ all), RL_ERR_SIZE);                             \
-      CHECK_STATUS(function(s, 3, 4, 0, 1, __VA_ARGS__ NULL), RL_ERR_SIZE);                             \
-      CHECK_STATUS(function(s, 3, 4, 0, 0, __VA_ARGS__ NULL), RL_OK);                                   \
+#define MADE(function, type, ...)                                                          \
+  for (uint64_t first = 0; first < 9; first++)                                             \
+    for (int64_t count = 0; count < 12; count++) {                                         \
+      type all[32];                                                                        \
+      guarded g = guarded_new(12, sizeof(type));                                           \
+      type *some = guarded_data(&g);                                                       \
+      CHECK_STATUS(function(s, 3, 4, base, 32, __VA_ARGS__ all), RL_OK);                   \
+      CHECK_STATUS(function(s, 3, 4, base + first, count, __VA_ARGS__ some), RL_OK);       \
+      CHECK(memcmp(some, all + first, sizeof(type) * (size_t)count) == 0,                  \
+            #function ": %d from %d", (int)count, (int)first);                             \
+      CHECK(guarded_intact(&g, count, 1, 1, 1), #function " wrote beyond %d", (int)count); \
+      guarded_free(&g);                                                                    \
+      CHECK_STATUS(function(s, 3, 4, 0, -1, __VA_ARGS__ all), RL_ERR_SIZE);                \
+      CHECK_STATUS(function(s, 3, 4, 0, 1, __VA_ARGS__ NULL), RL_ERR_SIZE);                \
+      CHECK_STATUS(function(s, 3, 4, 0, 0, __VA_ARGS__ NULL), RL_OK);                      \
     }
 static void parts(void) {
   const rl_stream s = {0x123456789abcdefU, 77};
@@ -82,7 +83,8 @@ static void definitions(void) {
   CHECK_STATUS(rl_snormal(s, 0, 0, 0, 4 * N, nf), RL_OK);
   CHECK_STATUS(rl_dnormal(s, 0, 0, 0, 2 * N, nd), RL_OK);
   for (int i = 0; i < 4 * N; i++) {
-    CHECK(f[i] == (float)(w[i] >> 8) / 16777216.0F && f[i] >= 0 && f[i] < 1, "float %d: %g", i, (double)f[i]);
+    CHECK(f[i] == (float)(w[i] >> 8) / 16777216.0F && f[i] >= 0 && f[i] < 1, "float %d: %g", i,
+          (double)f[i]);
     CHECK(sign[i] == (w[i] & 1 ? -1 : 1), "sign %d: %d", i, sign[i]);
   }
   for (int i = 0; i < 2 * N; i++) {
@@ -94,8 +96,10 @@ static void definitions(void) {
     const double u = ((double)w[2 * i] + 0.5) * 0x1p-32, v = (double)w[2 * i + 1] * 0x1p-32;
     const double r = sqrt(-2 * log(u));
     const double x = r * cos(6.283185307179586477 * v), y = r * sin(6.283185307179586477 * v);
-    CHECK(fabs((double)nf[2 * i] - x) <= 1e-6 * (1 + r) && fabs((double)nf[2 * i + 1] - y) <= 1e-6 * (1 + r),
-          "float pair %d: %g %g, expected %g %g", i, (double)nf[2 * i], (double)nf[2 * i + 1], x, y);
+    CHECK(fabs((double)nf[2 * i] - x) <= 1e-6 * (1 + r) &&
+              fabs((double)nf[2 * i + 1] - y) <= 1e-6 * (1 + r),
+          "float pair %d: %g %g, expected %g %g", i, (double)nf[2 * i], (double)nf[2 * i + 1], x,
+          y);
   }
   for (int i = 0; i < N; i++) {
     const double u = ((double)((w[4 * i] | (uint64_t)w[4 * i + 1] << 32) >> 11) + 1) * 0x1p-53;
@@ -112,10 +116,13 @@ static void definitions(void) {
     for (int i = 0; i < 2 * N; i++) {
       const uint64_t word = w[2 * i] | (uint64_t)w[2 * i + 1] << 32;
 #ifdef __SIZEOF_INT128__
-      const int64_t expected = (int64_t)(((unsigned __int128)(word >> 1) * (uint64_t)bounds[b]) >> 63);
-      CHECK(k[i] == expected, "integer %d below %lld: %lld", i, (long long)bounds[b], (long long)k[i]);
+      const int64_t expected =
+          (int64_t)(((unsigned __int128)(word >> 1) * (uint64_t)bounds[b]) >> 63);
+      CHECK(k[i] == expected, "integer %d below %lld: %lld", i, (long long)bounds[b],
+            (long long)k[i]);
 #endif
-      CHECK(k[i] >= 0 && k[i] < bounds[b], "integer %lld of %lld", (long long)k[i], (long long)bounds[b]);
+      CHECK(k[i] >= 0 && k[i] < bounds[b], "integer %lld of %lld", (long long)k[i],
+            (long long)bounds[b]);
       (void)word;
     }
   }
@@ -157,7 +164,8 @@ static void moments(void) {
     }
     const double d = 5 / sqrt((double)N);
     CHECK(fabs(m[1]) < d && fabs(m[2] - 1) < d * sqrt(2.0) && fabs(m[3]) < d * sqrt(15.0) &&
-              fabs(m[4] - 3) < d * sqrt(96.0), "moments %g %g %g %g", m[1], m[2], m[3], m[4]);
+              fabs(m[4] - 3) < d * sqrt(96.0),
+          "moments %g %g %g %g", m[1], m[2], m[3], m[4]);
   }
   free(y);
   free(x);

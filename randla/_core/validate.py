@@ -22,9 +22,12 @@ def as_array(name: str, x: Any, kind: str) -> np.ndarray:
     if kind == "tracer":
         raise TypeError(f"{name} is a JAX tracer: call this function outside of jit, grad and vmap")
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} must be an array or a rectangular nested list: {error}") from None
+    if array.dtype.hasobject:
+        raise TypeError(f"{name} must be an array of numbers, got {type(x).__name__}")
+    return array
 
 
 # dtype.char -> char of the dtype that computes.  Integers and bool compute in float64.

@@ -103,6 +103,8 @@ cdef object _run(char dtype, object a, object e, int64_t n, double tol, int assu
                 raise ValueError("arrays of the core must have one size and one dtype")
             if source.len == 0:
                 return
+            if n < 1:
+                raise ValueError("n must be at least 1")
             batch = source.len // size // n // n
             with nogil:
                 if dtype == c"f":

@@ -8,11 +8,12 @@ extern "C" {
 
 /* What was done for one matrix. */
 typedef struct {
-  int32_t order;      /* of the Taylor scheme: 0 (closed form), 1, 2, 4, 8, 15 or 21 */
-  int32_t scaling;    /* s: the scheme saw A / 2^s, and the result was squared s times */
-  int32_t products;   /* matrix products */
-  int32_t reserved;   /* 0 */
-  double error_bound; /* exp(A + dA) = result but for rounding, ||dA|| <= error_bound max(1, ||A||) */
+  int32_t order;    /* of the Taylor scheme: 0 (closed form), 1, 2, 4, 8, 15 or 21 */
+  int32_t scaling;  /* s: the scheme saw A / 2^s, and the result was squared s times */
+  int32_t products; /* matrix products */
+  int32_t reserved; /* 0 */
+  double
+      error_bound; /* exp(A + dA) = result but for rounding, ||dA|| <= error_bound max(1, ||A||) */
 } rl_expm_info;
 
 enum rl_expm_assume {
@@ -20,7 +21,7 @@ enum rl_expm_assume {
   RL_EXPM_HERMITIAN = 1,  /* the result is exactly Hermitian */
   RL_EXPM_SKEW = 2,       /* skew-Hermitian; the result is unitary to a few roundings */
   RL_EXPM_TRIANGULAR = 3, /* upper or lower; the zeros stay */
-  RL_EXPM_METZLER = 4     /* off-diagonal entries >= 0 (real types only): the result is >= 0, entrywise
+  RL_EXPM_METZLER = 4 /* off-diagonal entries >= 0 (real types only): the result is >= 0, entrywise
                              accurate, and rows sum to 1 where those of A sum to 0 */
 };
 

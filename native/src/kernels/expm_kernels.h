@@ -14,19 +14,19 @@ typedef struct {
 /* Norms above this are left to the general path, which scales before it squares. */
 #define RL_EXPM_BIG(single) ((single) ? 0x1p60 : 0x1p500)
 
-#define RL_EXPM_KERNEL_TABLE(REAL, name)                                                           \
-  typedef struct {                                                                                 \
-    int lanes;     /* matrices in a group */                                                       \
-    int lanes_max; /* up to this n groups are faster; they and single matrices give the same bits */ \
-    int rows_max;  /* up to this n single matrices are faster than BLAS */                         \
+#define RL_EXPM_KERNEL_TABLE(REAL, name)                                                                 \
+  typedef struct {                                                                                       \
+    int lanes;     /* matrices in a group */                                                             \
+    int lanes_max; /* up to this n groups are faster; they and single matrices give the same bits */     \
+    int rows_max; /* up to this n single matrices are faster than BLAS */                                \
     /* exp of `count` <= lanes packed row-major matrices.  Bit l of the result: matrix l is not for    \
-     * this kernel (not finite, norm too big, triangular); its output is undefined. */             \
-    unsigned (*group)(int n, int count, const REAL *src, REAL *dst, void *work,                    \
-                      const rl_expm_rule *rule, rl_expm_choice *choice);                           \
-    /* exp of one packed matrix; nonzero as above. */                                              \
-    unsigned (*one)(int n, const REAL *src, REAL *dst, void *work, const rl_expm_rule *rule,       \
-                    rl_expm_choice *choice);                                                       \
-    int64_t (*work_bytes)(int n); /* of the two */                                                 \
+     * this kernel (not finite, norm too big, triangular); its output is undefined. */ \
+    unsigned (*group)(int n, int count, const REAL *src, REAL *dst, void *work,                          \
+                      const rl_expm_rule *rule, rl_expm_choice *choice);                                 \
+    /* exp of one packed matrix; nonzero as above. */                                                    \
+    unsigned (*one)(int n, const REAL *src, REAL *dst, void *work, const rl_expm_rule *rule,             \
+                    rl_expm_choice *choice);                                                             \
+    int64_t (*work_bytes)(int n); /* of the two */                                                       \
   } name;
 RL_EXPM_KERNEL_TABLE(float, rl_expm_kernels_s)
 RL_EXPM_KERNEL_TABLE(double, rl_expm_kernels_d)

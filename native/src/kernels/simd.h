@@ -142,11 +142,11 @@ RL_INLINE unsigned vbits_d(rl_vid m) {
 
 /* (a, b) becomes (low, high). */
 #define RL_STEP(a, b, ...) RL_STEP_(a, b, __VA_ARGS__)
-#define RL_STEP_(a, b, pattern)                                   \
-  {                                                               \
-    const __typeof__(a) a_ = (a), b_ = (b);                       \
-    (a) = __builtin_shufflevector(a_, b_, pattern##_LOW);         \
-    (b) = __builtin_shufflevector(a_, b_, pattern##_HIGH);        \
+#define RL_STEP_(a, b, pattern)                            \
+  {                                                        \
+    const __typeof__(a) a_ = (a), b_ = (b);                \
+    (a) = __builtin_shufflevector(a_, b_, pattern##_LOW);  \
+    (b) = __builtin_shufflevector(a_, b_, pattern##_HIGH); \
   }
 
 /* Rows become columns: r[0 .. lanes-1]. */
@@ -162,8 +162,8 @@ RL_INLINE void vtranspose_s(rl_vs r[RL_VECTOR_BYTES / 4]) {
     r[i + 2] = t;
   }
 #if RL_VECTOR_BYTES >= 32
-  RL_UNROLL for (int i = 0; i < V; i += 8)
-    RL_UNROLL for (int j = i; j < i + 4; j++) RL_STEP(r[j], r[j + 4], RL_BLOCK4_S)
+  RL_UNROLL for (int i = 0; i < V; i += 8) RL_UNROLL for (int j = i; j < i + 4; j++)
+      RL_STEP(r[j], r[j + 4], RL_BLOCK4_S)
 #endif
 #if RL_VECTOR_BYTES >= 64
   RL_UNROLL for (int j = 0; j < 8; j++) RL_STEP(r[j], r[j + 8], RL_BLOCK8_S)
@@ -173,8 +173,8 @@ RL_INLINE void vtranspose_d(rl_vd r[RL_VECTOR_BYTES / 8]) {
   enum { V = RL_VECTOR_BYTES / 8 };
   RL_UNROLL for (int i = 0; i < V; i += 2) RL_STEP(r[i], r[i + 1], RL_UNPACK1_D)
 #if RL_VECTOR_BYTES >= 32
-  RL_UNROLL for (int i = 0; i < V; i += 4)
-    RL_UNROLL for (int j = i; j < i + 2; j++) RL_STEP(r[j], r[j + 2], RL_BLOCK2_D)
+  RL_UNROLL for (int i = 0; i < V; i += 4) RL_UNROLL for (int j = i; j < i + 2; j++)
+      RL_STEP(r[j], r[j + 2], RL_BLOCK2_D)
 #endif
 #if RL_VECTOR_BYTES >= 64
   RL_UNROLL for (int j = 0; j < 4; j++) RL_STEP(r[j], r[j + 4], RL_BLOCK4_D)

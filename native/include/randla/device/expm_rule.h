@@ -31,7 +31,8 @@
  * Shift.  exp(A) = e^mu exp(A - mu I), mu the real part of trace(A) / n: half the norm of a generator
  * or of a definite matrix, one squaring less and half the error.  Worth it where |mu| >= ||A||_1 / 4 and
  * the norm falls by a tenth; safe, with the factor applied at the end, where |mu| + ||A||_1 stays
- * below RL_EXPM_SHIFT_LIMIT, so that neither factor overflows.  All above then holds for A - mu I. */
+ * below RL_EXPM_SHIFT_LIMIT, so that neither factor overflows.  mu keeps 9 bits only: then A - mu I has no
+ * rounding unless an entry is tiny beside mu.  All above then holds for A - mu I. */
 #ifndef RANDLA_DEVICE_EXPM_RULE_H
 #define RANDLA_DEVICE_EXPM_RULE_H
 
