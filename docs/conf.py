@@ -1,4 +1,6 @@
-"""Configuration of Sphinx: the build needs no network, and the pages load nothing from elsewhere."""
+"""Configuration of Sphinx.  The build needs no network, and pages load nothing from elsewhere."""
+
+import re
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
@@ -28,7 +30,7 @@ numpydoc_class_members_toctree = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
-    "gallery_dirs": "examples/generated",
+    "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": False,
@@ -74,8 +76,17 @@ def _display_math(translator, node):
     raise nodes.SkipNode
 
 
+def _short_labels(app, document):
+    """Numpydoc makes labels of references unique and shortens them again, but not in Markdown."""
+    for text in list(document.findall(nodes.Text)):
+        short = re.sub(r"\bR[0-9a-f]{12}-(\d+)", r"\1", text)
+        if short != text:
+            text.parent.replace(text, nodes.Text(short))
+
+
 def setup(app):
-    """Register the renderer of formulas."""
+    """Register the renderer of formulas and the labels of references."""
+    app.connect("doctree-read", _short_labels, priority=900)
     app.add_html_math_renderer("native", (_inline_math, None), (_display_math, None))
 
 

@@ -403,12 +403,12 @@ def _polynomial(xp: Any, A: Any, A2: Any, order: np.ndarray) -> Any:
     parts, places = [], []
     for m in np.unique(order):
         at = np.flatnonzero(order == m)
-        index = xp.asarray(at.tolist(), dtype=xp.int64, device=_device(A))
+        index = xp.asarray(at.tolist(), dtype=xp.int32, device=_device(A))
         c = schemes[int(m)][0] if int(m) in schemes else schemes[1][0]
         parts.append(_scheme(xp, xp.take(A, index, axis=0), xp.take(A2, index, axis=0), int(m), c))
         places.append(at)
     back = np.argsort(np.concatenate(places)).tolist()
-    index = xp.asarray(back, dtype=xp.int64, device=_device(A))
+    index = xp.asarray(back, dtype=xp.int32, device=_device(A))
     return xp.take(xp.concat(parts, axis=0), index, axis=0)
 
 

@@ -62,9 +62,10 @@ for i, (z, color) in enumerate(zip(damping, colors, strict=True)):
     ax.plot(fine, closed_form(fine, z), color=color, lw=1)
     ax.plot(time, x[:, i, 0], "o", color=color, ms=4)
     if z < 1:  # above the first peak
-        name, at, shift = f"z = {z:g}", np.pi / np.sqrt(1 - z * z), (0, 7)
+        at, shift = np.pi / np.sqrt(1 - z * z), (0, 6)
     else:
-        name, at, shift = f"z = {z:g}", 2.0 if z == 1 else 3.0, (28, -16)
+        at, shift = 2.0 if z == 1 else 3.2, (14, -10)
+    name = f"z = {z:g}" if i == 0 else f"{z:g}"
     place = (at, closed_form(at, z))
     ax.annotate(name, place, shift, textcoords="offset points", color=color, ha="center")
 ax.set(xlabel="time", ylabel="position q", xlim=(0, time[-1]), ylim=(0, 2.05))

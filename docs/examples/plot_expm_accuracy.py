@@ -131,8 +131,6 @@ for (name, values), color in zip(errors.items(), ("#0072B2", "#D55E00"), strict=
         name, (100, max(values)), (6, 0), textcoords="offset points", color=color, va="center"
     )
 ax.set(xlabel="share of the matrices, sorted by error (%)", xlim=(0, 100), ylim=(1e-2, None))
-ax.set_title(
-    f"Relative error in units of u, {len(matrices)} matrices, float64", loc="left", fontsize=12
-)
+ax.set_title(f"Error in units of u, {len(matrices)} matrices, float64", loc="left", fontsize=12)
 ax.grid(axis="y", color="0.9")
 plt.show()

@@ -73,7 +73,9 @@ for name, color in zip(methods, ("#0072B2", "#009E73", "#D55E00"), strict=True):
     top.loglog(lengths, defect[name], "o-", color=color, lw=1.6, ms=3.5)
     bottom.loglog(1 + np.arange(steps), np.maximum(drift[name], 1e-16), color=color, lw=1.4)
     for ax, x, values in ((top, lengths[-1], defect[name]), (bottom, steps, drift[name])):
-        ax.annotate(name, (x, values[-1]), (6, 0), textcoords="offset points", color=color)
+        place = (x, values[-1])
+        shift = -14 if name == "SciPy" and ax is top else 0
+        ax.annotate(name, place, (6, shift), textcoords="offset points", color=color, va="center")
 top.set_title(r"Distance from unitarity of one step, $\|U^*U - I\|_F$", loc="left", fontsize=12)
 top.set(xlabel="length of the step")
 bottom.set_title("Change of the norm of the state, steps of 20", loc="left", fontsize=12)

@@ -101,7 +101,8 @@ RL_DEVICE double rl_expm_power(double x, int k) {
 RL_DEVICE double rl_expm_error(const rl_expm_rule *rule, int i, double b1, double b2) {
   const int m = rl_expm_order[i];
   const double half = rl_expm_power(b2, (m + 1) / 2); /* ||X^(m+1)|| or, m even, ||X^m|| */
-  return m & 1 ? half * (rule->c1[i] + rule->c2[i] * b1) : half * (rule->c1[i] * b1 + rule->c2[i] * b2);
+  return m & 1 ? half * (rule->c1[i] + rule->c2[i] * b1)
+               : half * (rule->c1[i] * b1 + rule->c2[i] * b2);
 }
 
 /* Is 2^s ||h(X)|| <= tol max(1, ||A||) for X = A / 2^s?  floor = 2^-s. */
