@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-# NumPy has read them by now: the demo starts anew with one thread for everybody, since libraries whose
-# pools of threads take turns slow each other down.
+# NumPy has read them by now: the demo starts anew with one thread for everybody, since libraries
+# whose pools of threads take turns slow each other down.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
