@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+
+# NumPy has read them by now: the demo starts anew with one thread for everybody, since libraries
+# whose pools of threads take turns slow each other down.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
 
         show_config()
         return 0
+    if argv is None and not all(name in os.environ for name in _ONE_THREAD):
+        os.environ.update(_ONE_THREAD)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
     from .demo import run
 
     return run(quick=options.quick, figure=options.figure)

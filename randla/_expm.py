@@ -102,8 +102,9 @@ def expm(
     Taylor polynomials of order 1, 2, 4, 8, 15 or 21, evaluated with 0, 1, 2, 3, 4 or 5 products
     [1]_ [2]_, after scaling by a power of two; order and scaling are chosen for each matrix from
     norms of A and of its square by a rigorous bound of the backward error.  The cost is
-    ``2 n**3`` flops for each of ``info.products``: 2 to 5 for norms up to 1, one more for each
-    doubling beyond.
+    ``2 n**3`` flops for each of ``info.products``: at most 5 for norms up to 1.6, and one more for
+    each doubling beyond [3]_; ``"metzler"`` takes some ten more, ``"skew"`` two to reach the
+    nearest unitary matrix.
 
     If many multiples ``t * Q`` of one diagonalizable matrix are wanted, one eigendecomposition is
     cheaper than any function of this kind.
