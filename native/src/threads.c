@@ -18,7 +18,11 @@ static _Atomic(rl_stop_callback) stop_callback;
 
 void rl_set_stop(rl_stop_callback callback) { atomic_store(&stop_callback, callback); }
 
+/* Helpers of a team never ask: they may be strangers to the callback's world. */
+static _Thread_local int helping;
+
 int rl_stop_requested(void) {
+  if (helping) return 0;
   const rl_stop_callback callback = atomic_load_explicit(&stop_callback, memory_order_relaxed);
   return callback != NULL && callback() != 0;
 }
@@ -70,15 +74,16 @@ int rl_parallel_for(int64_t count, int64_t grain, int threads, rl_task task, voi
 #pragma omp parallel num_threads(threads)
     {
       const int me = omp_get_thread_num();
+      if (me != 0) helping = 1;
       for (;;) {
         const int64_t i = atomic_fetch_add(&next, grain);
         if (i >= count || atomic_load(&status) != RL_OK) break;
         int mine = task(context, i, smaller(count, i + grain), me);
-        /* only the thread that entered asks: the others may be strangers to the callback's world */
-        if (mine == RL_OK && me == 0 && rl_stop_requested()) mine = RL_ERR_INTERRUPTED;
+        if (mine == RL_OK && rl_stop_requested()) mine = RL_ERR_INTERRUPTED;
         int none = RL_OK;
         if (mine != RL_OK) atomic_compare_exchange_strong(&status, &none, mine);
       }
+      if (me != 0) helping = 0;
     }
     return atomic_load(&status);
   }
