@@ -31,9 +31,10 @@ static double smaller(double a, double b) { return a < b ? a : b; }
 /* Below this tolerance order 21 pays for its product (T15+ reaches norm 1 at 1e-11). */
 #define NEEDS_T21 1e-11
 
-static rl_expm_rule make_rule(double tol, double unit) {
+static rl_expm_rule make_rule(double tol, double unit, int derivative) {
   rl_expm_rule result, *const rule = &result;
   rule->tol = larger(tol, unit);
+  rule->least = derivative ? 0 : 1;
   rule->top = rule->tol < NEEDS_T21 ? RL_T21 : RL_T15;
   for (int i = 0; i < RL_EXPM_ORDERS; i++) {
     const int m = rl_expm_order[i];
@@ -62,8 +63,8 @@ static rl_expm_rule make_rule(double tol, double unit) {
 static rl_expm_rule rule_of_unit[2]; /* double, single */
 
 __attribute__((constructor)) static void make_rules_of_unit(void) {
-  rule_of_unit[0] = make_rule(0, 0x1p-53);
-  rule_of_unit[1] = make_rule(0, 0x1p-24);
+  rule_of_unit[0] = make_rule(0, 0x1p-53, 0);
+  rule_of_unit[1] = make_rule(0, 0x1p-24, 0);
 }
 
 static int32_t products_of(int order, int scaling) { return rl_expm_products[order] + scaling; }
@@ -84,11 +85,11 @@ static rl_expm_info report(const rl_expm_rule *rule, const rl_expm_choice *c) {
 static const rl_expm_info closed_form = {0, 0, 0, 0, 0.0};
 
 static int select_all(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                      double unit, rl_expm_info *info) {
+                      double unit, int derivative, rl_expm_info *info) {
   if (count < 0 || (count > 0 && (norm_a == NULL || norm_a2 == NULL || info == NULL)))
     return RL_ERR_SIZE;
   if (!(tol >= 0 && tol < 1)) return RL_ERR_TOLERANCE;
-  const rl_expm_rule rule = make_rule(tol, unit);
+  const rl_expm_rule rule = make_rule(tol, unit, derivative);
   for (int64_t i = 0; i < count; i++) {
     rl_expm_choice c = {RL_T1, 0, norm_a[i], norm_a2[i]};
     if (!(c.b1 < INFINITY)) {
@@ -102,12 +103,12 @@ static int select_all(int64_t count, const double *norm_a, const double *norm_a2
 }
 
 int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                    rl_expm_info *info) {
-  return select_all(count, norm_a, norm_a2, tol, 0x1p-24, info);
+                    int derivative, rl_expm_info *info) {
+  return select_all(count, norm_a, norm_a2, tol, 0x1p-24, derivative, info);
 }
 int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                    rl_expm_info *info) {
-  return select_all(count, norm_a, norm_a2, tol, 0x1p-53, info);
+                    int derivative, rl_expm_info *info) {
+  return select_all(count, norm_a, norm_a2, tol, 0x1p-53, derivative, info);
 }
 
 /* ---- everything that depends on the type ------------------------------------------------------------ */

@@ -34,10 +34,38 @@ cdef extern from "randla.h" nogil:
     int rl_zexpm(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda, int64_t stride_a,
                  double tol, int assume, doublecomplex *e, int64_t lde, int64_t stride_e,
                  rl_expm_info *info, int64_t *failed)
+    int rl_sexpm_frechet(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
+                         const float *d, int64_t ldd, int64_t stride_d, double tol,
+                         float *e, int64_t lde, int64_t stride_e,
+                         float *l, int64_t ldl, int64_t stride_l)
+    int rl_sexpm_vjp(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
+                     const float *g, int64_t ldg, int64_t stride_g, double tol,
+                     float *x, int64_t ldx, int64_t stride_x)
+    int rl_dexpm_frechet(int64_t batch, int64_t n, const double *a, int64_t lda, int64_t stride_a,
+                         const double *d, int64_t ldd, int64_t stride_d, double tol,
+                         double *e, int64_t lde, int64_t stride_e,
+                         double *l, int64_t ldl, int64_t stride_l)
+    int rl_dexpm_vjp(int64_t batch, int64_t n, const double *a, int64_t lda, int64_t stride_a,
+                     const double *g, int64_t ldg, int64_t stride_g, double tol,
+                     double *x, int64_t ldx, int64_t stride_x)
+    int rl_cexpm_frechet(int64_t batch, int64_t n, const floatcomplex *a, int64_t lda, int64_t stride_a,
+                         const floatcomplex *d, int64_t ldd, int64_t stride_d, double tol,
+                         floatcomplex *e, int64_t lde, int64_t stride_e,
+                         floatcomplex *l, int64_t ldl, int64_t stride_l)
+    int rl_cexpm_vjp(int64_t batch, int64_t n, const floatcomplex *a, int64_t lda, int64_t stride_a,
+                     const floatcomplex *g, int64_t ldg, int64_t stride_g, double tol,
+                     floatcomplex *x, int64_t ldx, int64_t stride_x)
+    int rl_zexpm_frechet(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda, int64_t stride_a,
+                         const doublecomplex *d, int64_t ldd, int64_t stride_d, double tol,
+                         doublecomplex *e, int64_t lde, int64_t stride_e,
+                         doublecomplex *l, int64_t ldl, int64_t stride_l)
+    int rl_zexpm_vjp(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda, int64_t stride_a,
+                     const doublecomplex *g, int64_t ldg, int64_t stride_g, double tol,
+                     doublecomplex *x, int64_t ldx, int64_t stride_x)
     int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                        rl_expm_info *info)
+                        int derivative, rl_expm_info *info)
     int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                        rl_expm_info *info)
+                        int derivative, rl_expm_info *info)
 
 cdef extern from "randla/device/expm_rule.h" nogil:
     int RL_EXPM_ORDERS
@@ -151,7 +179,70 @@ def expm_D(a, e, int64_t n, double tol, int assume, info):
 EXPM = {"f": expm_f, "d": expm_d, "F": expm_F, "D": expm_D}
 
 
-def select(const double[::1] norm_a, const double[::1] norm_a2, double tol, bint single, info):
+# The derivatives are called with larger matrices or batches: typed memoryviews will do.
+ctypedef fused scalar:
+    float
+    double
+    floatcomplex
+    doublecomplex
+
+
+def frechet(const scalar[:, :, ::1] a, const scalar[:, :, ::1] d, double tol, e,
+            scalar[:, :, ::1] l):
+    """Derivatives l of exp at matrices a in the directions d; exp(a) into e unless it is None."""
+    cdef int64_t batch = a.shape[0], n = a.shape[1]
+    cdef int64_t nn = n * n
+    cdef scalar[:, :, ::1] value
+    cdef scalar *to = NULL
+    cdef int status = 0
+    if batch == 0 or n == 0:
+        return
+    if e is not None:
+        value = e
+        to = &value[0, 0, 0]
+    with nogil:
+        if scalar is float:
+            status = rl_sexpm_frechet(batch, n, &a[0, 0, 0], n, nn, &d[0, 0, 0], n, nn, tol, to, n,
+                                      nn, &l[0, 0, 0], n, nn)
+        elif scalar is double:
+            status = rl_dexpm_frechet(batch, n, &a[0, 0, 0], n, nn, &d[0, 0, 0], n, nn, tol, to, n,
+                                      nn, &l[0, 0, 0], n, nn)
+        elif scalar is floatcomplex:
+            status = rl_cexpm_frechet(batch, n, &a[0, 0, 0], n, nn, &d[0, 0, 0], n, nn, tol, to, n,
+                                      nn, &l[0, 0, 0], n, nn)
+        else:
+            status = rl_zexpm_frechet(batch, n, &a[0, 0, 0], n, nn, &d[0, 0, 0], n, nn, tol, to, n,
+                                      nn, &l[0, 0, 0], n, nn)
+    if status:
+        raise_status(status)
+
+
+def vjp(const scalar[:, :, ::1] a, const scalar[:, :, ::1] g, double tol, scalar[:, :, ::1] x):
+    """Gradients x by matrices a, given the gradients g by exp(a)."""
+    cdef int64_t batch = a.shape[0], n = a.shape[1]
+    cdef int64_t nn = n * n
+    cdef int status = 0
+    if batch == 0 or n == 0:
+        return
+    with nogil:
+        if scalar is float:
+            status = rl_sexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                  &x[0, 0, 0], n, nn)
+        elif scalar is double:
+            status = rl_dexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                  &x[0, 0, 0], n, nn)
+        elif scalar is floatcomplex:
+            status = rl_cexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                  &x[0, 0, 0], n, nn)
+        else:
+            status = rl_zexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                  &x[0, 0, 0], n, nn)
+    if status:
+        raise_status(status)
+
+
+def select(const double[::1] norm_a, const double[::1] norm_a2, double tol, bint single, info,
+           bint derivative=False):
     """Order, scaling, products and error bound from norms of A and A^2."""
     cdef int64_t count = norm_a.shape[0]
     cdef int status
@@ -159,8 +250,8 @@ def select(const double[::1] norm_a, const double[::1] norm_a2, double tol, bint
     if count == 0:
         return
     if single:
-        status = rl_sexpm_select(count, &norm_a[0], &norm_a2[0], tol, report)
+        status = rl_sexpm_select(count, &norm_a[0], &norm_a2[0], tol, derivative, report)
     else:
-        status = rl_dexpm_select(count, &norm_a[0], &norm_a2[0], tol, report)
+        status = rl_dexpm_select(count, &norm_a[0], &norm_a2[0], tol, derivative, report)
     if status:
         raise_status(status)

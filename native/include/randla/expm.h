@@ -46,12 +46,48 @@ RL_API int rl_zexpm(int64_t batch, int64_t n, const rl_complex_double *a, int64_
                     int64_t stride_a, double tol, int assume, rl_complex_double *e, int64_t lde,
                     int64_t stride_e, rl_expm_info *info, int64_t *failed);
 
+/* L = the derivative of exp at A in the direction D: exp(A + h D) = exp(A) + h L + O(h^2); and E = exp(A),
+ * unless E is NULL.  Order and scaling depend on A alone, not on the size of D;
+ * they are those of rl_<p>expm, or stricter where norm(A) < 1.  E and L must not overlap A, D or each other.
+ * Work: three times that of rl_<p>expm.  Memory: twice that of rl_<p>expm. */
+RL_API int rl_sexpm_frechet(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
+                            const float *d, int64_t ldd, int64_t stride_d, double tol, float *e,
+                            int64_t lde, int64_t stride_e, float *l, int64_t ldl, int64_t stride_l);
+RL_API int rl_dexpm_frechet(int64_t batch, int64_t n, const double *a, int64_t lda,
+                            int64_t stride_a, const double *d, int64_t ldd, int64_t stride_d,
+                            double tol, double *e, int64_t lde, int64_t stride_e, double *l,
+                            int64_t ldl, int64_t stride_l);
+RL_API int rl_cexpm_frechet(int64_t batch, int64_t n, const rl_complex_float *a, int64_t lda,
+                            int64_t stride_a, const rl_complex_float *d, int64_t ldd,
+                            int64_t stride_d, double tol, rl_complex_float *e, int64_t lde,
+                            int64_t stride_e, rl_complex_float *l, int64_t ldl, int64_t stride_l);
+RL_API int rl_zexpm_frechet(int64_t batch, int64_t n, const rl_complex_double *a, int64_t lda,
+                            int64_t stride_a, const rl_complex_double *d, int64_t ldd,
+                            int64_t stride_d, double tol, rl_complex_double *e, int64_t lde,
+                            int64_t stride_e, rl_complex_double *l, int64_t ldl, int64_t stride_l);
+
+/* X = the gradient by A of a real function whose gradient by exp(A) is G: the derivative of exp at A^H in
+ * the direction G.  Otherwise as rl_<p>expm_frechet. */
+RL_API int rl_sexpm_vjp(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
+                        const float *g, int64_t ldg, int64_t stride_g, double tol, float *x,
+                        int64_t ldx, int64_t stride_x);
+RL_API int rl_dexpm_vjp(int64_t batch, int64_t n, const double *a, int64_t lda, int64_t stride_a,
+                        const double *g, int64_t ldg, int64_t stride_g, double tol, double *x,
+                        int64_t ldx, int64_t stride_x);
+RL_API int rl_cexpm_vjp(int64_t batch, int64_t n, const rl_complex_float *a, int64_t lda,
+                        int64_t stride_a, const rl_complex_float *g, int64_t ldg, int64_t stride_g,
+                        double tol, rl_complex_float *x, int64_t ldx, int64_t stride_x);
+RL_API int rl_zexpm_vjp(int64_t batch, int64_t n, const rl_complex_double *a, int64_t lda,
+                        int64_t stride_a, const rl_complex_double *g, int64_t ldg, int64_t stride_g,
+                        double tol, rl_complex_double *x, int64_t ldx, int64_t stride_x);
+
 /* The choice of order and scaling alone, from norms of A and A^2 (the same norm of both; norm_a2
- * may be an upper bound).  Writes order, scaling, products and error_bound of each. */
+ * may be an upper bound).  Writes order, scaling, products and error_bound of each.  derivative: as for
+ * rl_<p>expm_frechet. */
 RL_API int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                           rl_expm_info *info);
+                           int derivative, rl_expm_info *info);
 RL_API int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
-                           rl_expm_info *info);
+                           int derivative, rl_expm_info *info);
 
 #ifdef __cplusplus
 }

@@ -14,22 +14,36 @@ typedef struct {
 /* Norms above this are left to the general path, which scales before it squares. */
 #define RL_EXPM_BIG(single) ((single) ? 0x1p60 : 0x1p500)
 
-#define RL_EXPM_KERNEL_TABLE(REAL, name)                                                                 \
-  typedef struct {                                                                                       \
-    int lanes;     /* matrices in a group */                                                             \
-    int lanes_max; /* up to this n groups are faster; they and single matrices give the same bits */     \
-    int rows_max; /* up to this n single matrices are faster than BLAS */                                \
-    /* exp of `count` <= lanes packed row-major matrices.  Bit l of the result: matrix l is not for    \
-     * this kernel (not finite, norm too big, triangular); its output is undefined. */ \
-    unsigned (*group)(int n, int count, const REAL *src, REAL *dst, void *work,                          \
-                      const rl_expm_rule *rule, rl_expm_choice *choice);                                 \
-    /* exp of one packed matrix; nonzero as above. */                                                    \
-    unsigned (*one)(int n, const REAL *src, REAL *dst, void *work, const rl_expm_rule *rule,             \
-                    rl_expm_choice *choice);                                                             \
-    int64_t (*work_bytes)(int n); /* of the two */                                                       \
+/* Packed row-major matrices, `lanes` or fewer, one after the other.  With a direction da, also the
+ * derivative de of exp at a, or at a^H (adjoint); else both are NULL.  e is NULL where only the derivative is
+ * wanted. */
+#define RL_EXPM_IO(REAL, name) \
+  typedef struct {             \
+    const REAL *a, *da;        \
+    REAL *e, *de;              \
+    int adjoint;               \
   } name;
-RL_EXPM_KERNEL_TABLE(float, rl_expm_kernels_s)
-RL_EXPM_KERNEL_TABLE(double, rl_expm_kernels_d)
+RL_EXPM_IO(float, rl_expm_io_s)
+RL_EXPM_IO(double, rl_expm_io_d)
+typedef rl_expm_io_s rl_expm_io_c;
+typedef rl_expm_io_d rl_expm_io_z;
+
+#define RL_EXPM_KERNEL_TABLE(IO, name)                                                                 \
+  typedef struct {                                                                                     \
+    int lanes;     /* matrices in a group */                                                           \
+    int lanes_max; /* up to this n groups are faster; they and single matrices give the same bits */   \
+    int rows_max; /* up to this n single matrices are faster than BLAS */                              \
+    /* exp of `count` <= lanes matrices.  Bit l of the result: matrix l is not for this kernel (not  \
+     * finite, norm too big, triangular); its output is undefined. */ \
+    unsigned (*group)(int n, int count, const IO *io, void *work, const rl_expm_rule *rule,            \
+                      rl_expm_choice *choice);                                                         \
+    /* exp of one matrix; nonzero as above. */                                                         \
+    unsigned (*one)(int n, const IO *io, void *work, const rl_expm_rule *rule,                         \
+                    rl_expm_choice *choice);                                                           \
+    int64_t (*work_bytes)(int n, int derived); /* of the two */                                        \
+  } name;
+RL_EXPM_KERNEL_TABLE(rl_expm_io_s, rl_expm_kernels_s)
+RL_EXPM_KERNEL_TABLE(rl_expm_io_d, rl_expm_kernels_d)
 typedef rl_expm_kernels_s rl_expm_kernels_c;
 typedef rl_expm_kernels_d rl_expm_kernels_z;
 

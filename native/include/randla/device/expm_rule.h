@@ -28,6 +28,10 @@
  * convergence; then what the 30 terms of the table leave out is below 0.7^30 of the sum.
  * ||A^2|| in place of ||A||^2 is what avoids overscaling of non-normal matrices.
  *
+ * Derivative.  Where exp is off by h, its derivative is off by that of h, up to m + 1 times ||h|| / ||X||:
+ * small beside 1 is not enough, h must be small beside X.  Then L(A, E) is exact for A + dA and
+ * E + dE, ||dA|| <= tol ||A|| and ||dE|| <= about (m + 1) tol ||E||.
+ *
  * Shift.  exp(A) = e^mu exp(A - mu I), mu the real part of trace(A) / n: half the norm of a generator
  * or of a definite matrix, one squaring less and half the error.  Worth it where |mu| >= ||A||_1 / 4 and
  * the norm falls by a tenth; safe, with the factor applied at the end, where |mu| + ||A||_1 stays
@@ -86,7 +90,8 @@ RL_CONSTANT double rl_expm_shared[RL_EXPM_ORDERS][RL_EXPM_SHARED] = {
 /* The rule for one tolerance: rl_expm_make_rule() in expm.c. */
 typedef struct {
   double tol;
-  int top; /* highest order in use */
+  double least; /* errors count relative to max(least, ||A||): 1, or 0 for derivatives */
+  int top;      /* highest order in use */
   double c1[RL_EXPM_ORDERS], c2[RL_EXPM_ORDERS], beta[RL_EXPM_ORDERS];
 } rl_expm_rule;
 
@@ -105,7 +110,7 @@ RL_DEVICE double rl_expm_error(const rl_expm_rule *rule, int i, double b1, doubl
                : half * (rule->c1[i] * b1 + rule->c2[i] * b2);
 }
 
-/* Is 2^s ||h(X)|| <= tol max(1, ||A||) for X = A / 2^s?  floor = 2^-s. */
+/* Is 2^s ||h(X)|| <= tol max(least, ||A||) for X = A / 2^s?  floor = 2^-s least. */
 RL_DEVICE int rl_expm_accepts(const rl_expm_rule *rule, int i, double b1, double b2, double floor) {
   return b2 <= rule->beta[i] &&
          rl_expm_error(rule, i, b1, b2) <= (b1 > floor ? b1 : floor) * rule->tol;
@@ -113,13 +118,13 @@ RL_DEVICE int rl_expm_accepts(const rl_expm_rule *rule, int i, double b1, double
 
 /* T1 must be judged before A2 exists: from b1 alone. */
 RL_DEVICE int rl_expm_accepts_t1(const rl_expm_rule *rule, double b1) {
-  return rl_expm_accepts(rule, RL_T1, b1, b1 * b1, 1);
+  return rl_expm_accepts(rule, RL_T1, b1, b1 * b1, rule->least);
 }
 
 /* The number of the cheapest order at the smallest scaling at which the highest order is accepted. */
 RL_DEVICE int rl_expm_choose(const rl_expm_rule *rule, double b1, double b2, int *scaling) {
   int s = 0, i = RL_T2;
-  double floor = 1;
+  double floor = rule->least;
   while (s < RL_EXPM_MAX_SCALING && !rl_expm_accepts(rule, rule->top, b1, b2, floor)) {
     b1 *= 0.5;
     b2 *= 0.25;
