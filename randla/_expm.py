@@ -302,19 +302,7 @@ def _reference_batch(
     if assume in ("hermitian", "skew"):
         X = (X + _adjoint(xp, X)) / 2 if assume == "hermitian" else (X - _adjoint(xp, X)) / 2
 
-    # Finite matrices of a norm whose square is representable; the others are mended at the end.
-    size = xp.max(xp.sum(xp.abs(X), axis=-2), axis=-1)
-    finite = xp.isfinite(size)
-    safe = xp.where(finite[:, None, None], X, xp.zeros_like(X))
-    # exact power of two that takes the norm below 1, where it is huge
-    big = 2.0**60 if single else 2.0**500
-    exponent = np.frexp(dispatch.to_numpy(size).astype(np.float64))[1]
-    huge = np.where(
-        np.isfinite(dispatch.to_numpy(size)) & (dispatch.to_numpy(size) > big),
-        np.maximum(exponent, 0),
-        0,
-    )
-    safe = safe * _column(xp, np.ldexp(1.0, -huge), safe)
+    safe, huge, finite = _adjust_huge(xp, X, single)
 
     # closed forms: a triangular matrix has the exponentials of its diagonal on its own
     eye = xp.eye(X.shape[-1], dtype=X.dtype, device=_device(X))
@@ -373,6 +361,21 @@ def _reference_batch(
     return xp.where(finite[:, None, None], E, xp.full_like(E, float("nan")))
 
 
+def _adjust_huge(xp: Any, X: Any, single: bool) -> tuple[Any, np.ndarray, Any]:
+    """Matrices whose squares are representable: X / 2**huge, zero where X is not finite.
+
+    Returns them, the exponents `huge`, and a mask of the finite ones, whose results stand.
+    """
+    size = xp.max(xp.sum(xp.abs(X), axis=-2), axis=-1)
+    finite = xp.isfinite(size)
+    safe = xp.where(finite[:, None, None], X, xp.zeros_like(X))
+    big = 2.0**60 if single else 2.0**500
+    host = dispatch.to_numpy(size).astype(np.float64)
+    exponent = np.maximum(np.frexp(host)[1], 0)
+    huge = np.where(np.isfinite(host) & (host > big), exponent, 0)
+    return safe * _column(xp, np.ldexp(1.0, -huge), safe), huge, finite
+
+
 def _device(X: Any) -> Any:
     from array_api_compat import device
 
@@ -394,8 +397,15 @@ def _norm(xp: Any, X: Any) -> np.ndarray:
     return dispatch.to_numpy(xp.max(xp.sum(xp.abs(X), axis=-2), axis=-1)).astype(np.float64)
 
 
-def _select(b1: np.ndarray, b2: np.ndarray, tol: float, single: bool, table: np.ndarray) -> None:
-    dispatch.backend("numpy").expm.select(b1, b2, tol, single, table)
+def _select(
+    b1: np.ndarray,
+    b2: np.ndarray,
+    tol: float,
+    single: bool,
+    table: np.ndarray,
+    derivative: bool = False,
+) -> None:
+    dispatch.backend("numpy").expm.select(b1, b2, tol, single, table, derivative)
 
 
 def _polynomial(xp: Any, A: Any, A2: Any, order: np.ndarray) -> Any:

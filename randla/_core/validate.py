@@ -47,6 +47,23 @@ def compute_char(name: str, dtype: np.dtype) -> str:
     return char
 
 
+def common_dtype(*named: tuple[str, np.ndarray]) -> np.dtype:
+    """Dtype of a result of several arrays: promoted, float64 where integers stand alone."""
+    for name, x in named:
+        compute_char(name, x.dtype)
+    dtype = np.result_type(*(x.dtype for _, x in named))
+    return dtype if dtype.kind not in "iub" else np.dtype(np.float64)
+
+
+def broadcast(*named: tuple[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """Shape that batches broadcast to."""
+    try:
+        return np.broadcast_shapes(*(shape for _, shape in named))
+    except ValueError:
+        listed = " and ".join(f"{shape} of {name}" for name, shape in named)
+        raise ValueError(f"batches do not broadcast: {listed}") from None
+
+
 def square(name: str, shape: tuple[int, ...]) -> None:
     """Require shape (..., n, n)."""
     if len(shape) < 2:

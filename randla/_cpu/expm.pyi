@@ -48,10 +48,19 @@ def expm_D(
     assume: int,
     info: _Info,
 ) -> None: ...
+def frechet(
+    a: npt.NDArray[Any],
+    d: npt.NDArray[Any],
+    tol: float,
+    e: npt.NDArray[Any] | None,
+    l: npt.NDArray[Any],
+) -> None: ...
+def vjp(a: npt.NDArray[Any], g: npt.NDArray[Any], tol: float, x: npt.NDArray[Any]) -> None: ...
 def select(
     norm_a: npt.NDArray[np.float64],
     norm_a2: npt.NDArray[np.float64],
     tol: float,
     single: bool,
     info: npt.NDArray[np.void],
+    derivative: bool = False,
 ) -> None: ...

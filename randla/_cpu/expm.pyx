@@ -35,33 +35,31 @@ cdef extern from "randla.h" nogil:
                  double tol, int assume, doublecomplex *e, int64_t lde, int64_t stride_e,
                  rl_expm_info *info, int64_t *failed)
     int rl_sexpm_frechet(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
-                         const float *d, int64_t ldd, int64_t stride_d, double tol,
-                         float *e, int64_t lde, int64_t stride_e,
-                         float *l, int64_t ldl, int64_t stride_l)
+                         const float *d, int64_t ldd, int64_t stride_d, double tol, float *e,
+                         int64_t lde, int64_t stride_e, float *l, int64_t ldl, int64_t stride_l)
     int rl_sexpm_vjp(int64_t batch, int64_t n, const float *a, int64_t lda, int64_t stride_a,
-                     const float *g, int64_t ldg, int64_t stride_g, double tol,
-                     float *x, int64_t ldx, int64_t stride_x)
+                     const float *g, int64_t ldg, int64_t stride_g, double tol, float *x,
+                     int64_t ldx, int64_t stride_x)
     int rl_dexpm_frechet(int64_t batch, int64_t n, const double *a, int64_t lda, int64_t stride_a,
-                         const double *d, int64_t ldd, int64_t stride_d, double tol,
-                         double *e, int64_t lde, int64_t stride_e,
-                         double *l, int64_t ldl, int64_t stride_l)
+                         const double *d, int64_t ldd, int64_t stride_d, double tol, double *e,
+                         int64_t lde, int64_t stride_e, double *l, int64_t ldl, int64_t stride_l)
     int rl_dexpm_vjp(int64_t batch, int64_t n, const double *a, int64_t lda, int64_t stride_a,
-                     const double *g, int64_t ldg, int64_t stride_g, double tol,
-                     double *x, int64_t ldx, int64_t stride_x)
-    int rl_cexpm_frechet(int64_t batch, int64_t n, const floatcomplex *a, int64_t lda, int64_t stride_a,
-                         const floatcomplex *d, int64_t ldd, int64_t stride_d, double tol,
-                         floatcomplex *e, int64_t lde, int64_t stride_e,
+                     const double *g, int64_t ldg, int64_t stride_g, double tol, double *x,
+                     int64_t ldx, int64_t stride_x)
+    int rl_cexpm_frechet(int64_t batch, int64_t n, const floatcomplex *a, int64_t lda,
+                         int64_t stride_a, const floatcomplex *d, int64_t ldd, int64_t stride_d,
+                         double tol, floatcomplex *e, int64_t lde, int64_t stride_e,
                          floatcomplex *l, int64_t ldl, int64_t stride_l)
     int rl_cexpm_vjp(int64_t batch, int64_t n, const floatcomplex *a, int64_t lda, int64_t stride_a,
                      const floatcomplex *g, int64_t ldg, int64_t stride_g, double tol,
                      floatcomplex *x, int64_t ldx, int64_t stride_x)
-    int rl_zexpm_frechet(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda, int64_t stride_a,
-                         const doublecomplex *d, int64_t ldd, int64_t stride_d, double tol,
-                         doublecomplex *e, int64_t lde, int64_t stride_e,
+    int rl_zexpm_frechet(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda,
+                         int64_t stride_a, const doublecomplex *d, int64_t ldd, int64_t stride_d,
+                         double tol, doublecomplex *e, int64_t lde, int64_t stride_e,
                          doublecomplex *l, int64_t ldl, int64_t stride_l)
-    int rl_zexpm_vjp(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda, int64_t stride_a,
-                     const doublecomplex *g, int64_t ldg, int64_t stride_g, double tol,
-                     doublecomplex *x, int64_t ldx, int64_t stride_x)
+    int rl_zexpm_vjp(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda,
+                     int64_t stride_a, const doublecomplex *g, int64_t ldg, int64_t stride_g,
+                     double tol, doublecomplex *x, int64_t ldx, int64_t stride_x)
     int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
                         int derivative, rl_expm_info *info)
     int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
