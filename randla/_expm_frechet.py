@@ -80,17 +80,9 @@ def expm_frechet(A: Any, E: Any, *, compute_expm: bool = True) -> Any:
     array([[0.        , 1.71828183],
            [0.        , 0.        ]])
     """
-    kinds = [dispatch.kind_of(X) for X in (A, E)]
-    own = ("numpy", "sequence", "subclass", "tracer")
-    if all(kind in own for kind in kinds):
-        pair = _frechet_numpy(*(
-            X if kind == "numpy" else validate.as_array(name, X, kind)
-            for name, X, kind in zip("AE", (A, E), kinds, strict=True)
-        ), compute_expm)  # fmt: skip
-    elif kinds[0] != kinds[1]:
-        raise TypeError(
-            f"A and E must be arrays of one library, got {type(A).__name__} and {type(E).__name__}"
-        )
+    arrays = validate.numpy_arrays(A=A, E=E)
+    if arrays is not None:
+        pair = _frechet_numpy(arrays[0], arrays[1], compute_expm)
     else:
         pair = _frechet_reference(A, E)
     return ExpmFrechetResult(*pair) if compute_expm else pair[1]
@@ -102,6 +94,8 @@ def _frechet_numpy(A: np.ndarray, E: np.ndarray, compute_expm: bool) -> tuple[An
     dtype = validate.common_dtype(("A", A), ("E", E))
     char = validate.compute_char("A", dtype)
     validate.fits_memory("A", shape, np.dtype(char))
+    if 0 in shape:
+        return np.zeros(shape, dtype), np.zeros(shape, dtype)
     a, e = (
         np.ascontiguousarray(np.broadcast_to(X, shape), dtype=char).reshape(-1, n, n)
         for X in (A, E)

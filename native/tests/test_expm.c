@@ -77,23 +77,28 @@ static int note_strangers(void) {
 static void select_arguments(void) {
   const double norm[2] = {1, INFINITY}, norm2[2] = {1, 1};
   rl_expm_info info[2];
-  CHECK_STATUS(rl_dexpm_select(2, norm, norm2, 0, info), RL_OK);
+  CHECK_STATUS(rl_dexpm_select(2, norm, norm2, 0, 0, info), RL_OK);
   CHECK(info[0].order > 0 && info[0].products > 0, "order %d", info[0].order);
   CHECK(isnan(info[1].error_bound), "an infinite norm has no bound, got %g", info[1].error_bound);
-  CHECK_STATUS(rl_dexpm_select(-1, norm, norm2, 0, info), RL_ERR_SIZE);
-  CHECK_STATUS(rl_dexpm_select(1, NULL, norm2, 0, info), RL_ERR_SIZE);
-  CHECK_STATUS(rl_dexpm_select(1, norm, NULL, 0, info), RL_ERR_SIZE);
-  CHECK_STATUS(rl_dexpm_select(1, norm, norm2, 0, NULL), RL_ERR_SIZE);
-  CHECK_STATUS(rl_dexpm_select(0, NULL, NULL, 0, NULL), RL_OK);
-  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, 1, info), RL_ERR_TOLERANCE);
-  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, -0.5, info), RL_ERR_TOLERANCE);
-  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, NAN, info), RL_ERR_TOLERANCE);
+  CHECK_STATUS(rl_dexpm_select(-1, norm, norm2, 0, 0, info), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(1, NULL, norm2, 0, 0, info), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(1, norm, NULL, 0, 0, info), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(1, norm, norm2, 0, 0, NULL), RL_ERR_SIZE);
+  CHECK_STATUS(rl_dexpm_select(0, NULL, NULL, 0, 0, NULL), RL_OK);
+  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, 1, 0, info), RL_ERR_TOLERANCE);
+  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, -0.5, 0, info), RL_ERR_TOLERANCE);
+  CHECK_STATUS(rl_sexpm_select(1, norm, norm2, NAN, 0, info), RL_ERR_TOLERANCE);
   /* more accuracy never costs less, and neither does a larger norm */
   for (double n1 = 1e-8; n1 < 1e6; n1 *= 1.7) {
     const double n2 = n1 * n1;
     rl_expm_info before = {0}, now;
     for (double tol = 0.1; tol > 1e-17; tol *= 0.3) {
-      CHECK_STATUS(rl_dexpm_select(1, &n1, &n2, tol, &now), RL_OK);
+      CHECK_STATUS(rl_dexpm_select(1, &n1, &n2, tol, 0, &now), RL_OK);
+      rl_expm_info strict; /* a derivative never wants less */
+      CHECK_STATUS(rl_dexpm_select(1, &n1, &n2, tol, 1, &strict), RL_OK);
+      CHECK(strict.products >= now.products && (n1 < 1 || strict.products == now.products),
+            "norm %g, tol %g: %d products, %d for the derivative", n1, tol, now.products,
+            strict.products);
       CHECK(now.products >= before.products, "norm %g, tol %g", n1, tol);
       CHECK(now.error_bound <= (tol > 0x1p-53 ? tol : 0x1p-53) * (1 + 1e-12),
             "norm %g, tol %g: bound %g", n1, tol, now.error_bound);

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import dispatch
+
 
 def as_array(name: str, x: Any, kind: str) -> np.ndarray:
     """Turn an argument of kind "sequence" into an array; refuse what would lose its meaning."""
@@ -28,6 +30,23 @@ def as_array(name: str, x: Any, kind: str) -> np.ndarray:
     if array.dtype.hasobject:
         raise TypeError(f"{name} must be an array of numbers, got {type(x).__name__}")
     return array
+
+
+_NUMPY_SERVES = ("numpy", "sequence", "subclass", "tracer")
+
+
+def numpy_arrays(**named: Any) -> list[np.ndarray] | None:
+    """Arguments of a call as NumPy arrays, where NumPy's kernels serve it, else None."""
+    kinds = {name: dispatch.kind_of(x) for name, x in named.items()}
+    if all(kind in _NUMPY_SERVES for kind in kinds.values()):
+        return [
+            x if kinds[name] == "numpy" else as_array(name, x, kinds[name])
+            for name, x in named.items()
+        ]
+    if len(set(kinds.values())) > 1:
+        listed = " and ".join(f"{type(x).__name__} for {name}" for name, x in named.items())
+        raise TypeError(f"arrays must be of one library, got {listed}")
+    return None
 
 
 # dtype.char -> char of the dtype that computes.  Integers and bool compute in float64.

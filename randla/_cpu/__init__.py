@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from . import _blas, core, expm
+try:
+    from . import core, expm
+except ImportError as error:  # a clone's folder in front of the installed package, usually
+    raise ImportError(
+        f"randla's compiled modules are not in {__path__[0]}: install randla, and start Python "
+        f"outside of its source folder ({error})"
+    ) from error
+from . import _blas
 
 __all__ = ["blas", "core", "expm"]
 

@@ -29,8 +29,10 @@
  * ||A^2|| in place of ||A||^2 is what avoids overscaling of non-normal matrices.
  *
  * Derivative.  Where exp is off by h, its derivative is off by that of h, up to m + 1 times ||h|| / ||X||:
- * small beside 1 is not enough, h must be small beside X.  Then L(A, E) is exact for A + dA and
- * E + dE, ||dA|| <= tol ||A|| and ||dE|| <= about (m + 1) tol ||E||.
+ * small beside 1 is not enough, h must be small beside X.  And its terms are X^i E X^j, i + j = k - 1: with
+ * i and j odd they are bounded by b1^2 b2^((k-3)/2) only, so b1^2 stands for one b2 in the bound (X^2 = 0
+ * does not make them vanish).  Then L(A, E) is exact for A + dA and E + dE, ||dA|| <= tol ||A|| and
+ * ||dE|| <= about (m + 1) tol ||E||.
  *
  * Shift.  exp(A) = e^mu exp(A - mu I), mu the real part of trace(A) / n: half the norm of a generator
  * or of a definite matrix, one squaring less and half the error.  Worth it where |mu| >= ||A||_1 / 4 and
@@ -105,7 +107,8 @@ RL_DEVICE double rl_expm_power(double x, int k) {
 /* Bound of ||h(X)|| for order number i, valid where b2 <= beta[i]. */
 RL_DEVICE double rl_expm_error(const rl_expm_rule *rule, int i, double b1, double b2) {
   const int m = rl_expm_order[i];
-  const double half = rl_expm_power(b2, (m + 1) / 2); /* ||X^(m+1)|| or, m even, ||X^m|| */
+  /* ||X^(m+1)|| or, m even, ||X^m|| */
+  const double half = rl_expm_power(b2, (m - 1) / 2) * (rule->least > 0 ? b2 : b1 * b1);
   return m & 1 ? half * (rule->c1[i] + rule->c2[i] * b1)
                : half * (rule->c1[i] * b1 + rule->c2[i] * b2);
 }
