@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import scipy.linalg
-import torch
 from oracles import ALL, exp_oracle, gallery, random_matrices, unit
 from test_expm import same_bits
 
@@ -40,7 +39,9 @@ def vjp(A, G, tol=0.0):
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("char", ALL)
 def test_every_size_against_the_oracle(n, char):
-    norms = (1e-7, 1e-3, 0.3, 1, 8) if n < 64 else (0.3,)
+    if n == 130 and char in "FD":
+        n = 97  # the first beyond the kernels here; the oracle takes its time
+    norms = (1e-7, 1e-3, 0.3, 1, 8) if n < 40 else (0.3,)
     errors = []
     for norm in norms:
         A = random_matrices(char, n, 1, norm)
@@ -125,7 +126,7 @@ def test_bits_do_not_depend_on_neighbours(isa_extreme, n, char):
         same_bits(vjp(A[i : i + 1], E[i : i + 1])[0], back[i])
 
 
-@pytest.mark.parametrize("n", [3, 10, 24, 40, 70])
+@pytest.mark.parametrize("n", [3, 10, 24, 40])
 @pytest.mark.parametrize("char", ALL)
 def test_every_instruction_set(isa, n, char):
     A = random_matrices(char, n, 5, 2.0)
@@ -163,7 +164,8 @@ def test_nan_and_huge_stay_where_they_are():
         with np.errstate(all="ignore"):
             pair = expm_frechet(bad, dirty)
         for i in (4, 5):
-            assert np.isnan(pair.frechet[i]).all() and np.isnan(pair.expm[i]).all()
+            assert np.isnan(pair.frechet[i]).all()
+            assert np.isnan(pair.expm[i]).all()
         same_bits(pair.expm[7], clean.expm[7])
         assert np.isnan(pair.frechet[7]).any()
         for i in (0, 1, 2, 3, 8, 9, 10, 11):
@@ -185,7 +187,8 @@ def test_scipy_convention():
     A, E = np.random.default_rng(3).standard_normal((2, 5, 5))
     value, L = expm_frechet(A, E)
     value_s, L_s = scipy.linalg.expm_frechet(A, E)
-    assert np.allclose(value, value_s, rtol=1e-13) and np.allclose(L, L_s, rtol=1e-12)
+    assert np.allclose(value, value_s, rtol=1e-13)
+    assert np.allclose(L, L_s, rtol=1e-12)
     assert np.allclose(expm_frechet(A, E, compute_expm=False), L_s, rtol=1e-12)
 
 
@@ -217,28 +220,12 @@ def test_broadcasting_layouts_and_dtypes():
         (np.ones((2, 3, 3)), np.ones((5, 3, 3)), ValueError, ["(2,)", "(5,)"]),
         (np.ones((3, 3), "O"), np.ones((3, 3)), TypeError, ["A", "object"]),
         (np.ones((2, 2)), np.array([["a", "b"], ["c", "d"]]), TypeError, ["E", "<U1"]),
-        (np.ones((3, 3)), torch.ones(3, 3), TypeError, ["ndarray", "Tensor"]),
     ],
 )
 def test_bad_input(A, E, kind, words):
     with pytest.raises(kind) as caught:
         expm_frechet(A, E)
     assert all(word in str(caught.value) for word in words), caught.value
-
-
-@pytest.mark.parametrize("char", ["f", "d", "D"])
-def test_reference_agrees(char):
-    A = np.concatenate([random_matrices(char, 5, 3, norm) for norm in (1e-4, 0.5, 1.0, 9.0)])
-    A[3] = 0
-    E = random_matrices(char, 5, 12, 1.0, seed=2)
-    kernel = expm_frechet(A, E)
-    reference = expm_frechet(torch.tensor(A), torch.tensor(E))
-    for mine, other in zip(kernel, reference, strict=True):
-        distance = np.linalg.norm(mine - other.numpy(), axis=(-1, -2))
-        assert (distance <= 60 * unit(char) * np.linalg.norm(mine, axis=(-1, -2))).all()
-    bad = torch.tensor(A)
-    bad[0, 0, 0] = torch.nan
-    assert torch.isnan(expm_frechet(bad, torch.tensor(E)).frechet[0]).all()
 
 
 def test_gradient_through_the_core_matches_finite_differences():

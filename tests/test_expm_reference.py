@@ -10,7 +10,7 @@ import torch
 from oracles import ALL, exp_oracle, random_matrices, relative_error, unit
 from test_expm import BROKEN, codon_like, keeping
 
-from randla import expm
+from randla import expm, expm_frechet
 from randla._core.dispatch import to_numpy
 from randla._expm import _expm_reference as reference
 
@@ -329,3 +329,32 @@ def test_promises_in_jax(assume):
     wanted = expm(A, assume=assume)
     for i in range(3):
         assert relative_error(np.asarray(E[i]), wanted[i]) <= 60 * unit("d")
+
+
+@pytest.mark.parametrize("char", ALL)
+def test_frechet_agrees_with_the_kernels(library, char):
+    A = np.concatenate([random_matrices(char, 5, 2, norm) for norm in (1e-4, 0.5, 9.0)])
+    A[1] = 0
+    A[2, 0, 0] = np.nan
+    E = random_matrices(char, 5, 6, 1.0, seed=2)
+    kernel = expm_frechet(A, E)
+    pair = expm_frechet(convert(library, A), convert(library, E))
+    for mine, other in zip(kernel, pair, strict=True):
+        other = to_numpy(other)
+        assert other.dtype == mine.dtype
+        distance = np.linalg.norm(mine - other, axis=(-1, -2))
+        finite = np.arange(6) != 2
+        bound = 60 * unit(char) * np.linalg.norm(mine, axis=(-1, -2))
+        assert (distance <= bound)[finite].all()
+        assert np.isnan(other[2]).all()
+
+
+def test_frechet_broadcasts_and_refuses(library):
+    A = random_matrices("d", 3, 4, 1.0).reshape(4, 1, 3, 3)
+    E = random_matrices("d", 3, 2, 1.0, seed=1)
+    L = expm_frechet(convert(library, A), convert(library, E), compute_expm=False)
+    assert to_numpy(L).shape == (4, 2, 3, 3)
+    with pytest.raises(ValueError, match="one size"):
+        expm_frechet(convert(library, A), convert(library, np.ones((4, 4))))
+    with pytest.raises(TypeError, match="one library"):
+        expm_frechet(torch.ones(3, 3), array_api_strict.ones((3, 3)))
