@@ -9,15 +9,18 @@ from ._core.config import get_include, num_threads, show_config
 from ._core.random import Stream
 from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
+from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 
 __version__ = "0.1.0"
 __all__ = [
     "ExpmFrechetResult",
     "ExpmInfo",
+    "ExpmMultiplyInfo",
     "Stream",
     "__version__",
     "expm",
     "expm_frechet",
+    "expm_multiply",
     "get_include",
     "num_threads",
     "show_config",

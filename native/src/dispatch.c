@@ -28,14 +28,16 @@
 #define LEVELS(X) \
   LEVELS_V4(X) LEVELS_V3(X) LEVELS_NEON(X) X(baseline, "baseline", 1) LEVELS_SPLIT(X)
 
-#define X(tag, name, has)                             \
-  extern const rl_expm_kernels rl_expm_kernels_##tag; \
+#define X(tag, name, has)                                 \
+  extern const rl_expm_kernels rl_expm_kernels_##tag;     \
+  extern const rl_action_kernels rl_action_kernels_##tag; \
   extern const rl_sums_kernels rl_sums_kernels_##tag;
 LEVELS(X)
 #undef X
 
 static const rl_kernels level[] = {
-#define X(tag, name, has) {name, &rl_expm_kernels_##tag, &rl_sums_kernels_##tag},
+#define X(tag, name, has) \
+  {name, &rl_expm_kernels_##tag, &rl_action_kernels_##tag, &rl_sums_kernels_##tag},
     LEVELS(X)
 #undef X
 };

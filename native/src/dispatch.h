@@ -3,11 +3,13 @@
 #define RL_DISPATCH_H
 
 #include "kernels/expm_kernels.h"
+#include "kernels/expm_multiply.h"
 #include "kernels/sums.h"
 
 typedef struct {
   const char *level;
   const rl_expm_kernels *expm;
+  const rl_action_kernels *action;
   const rl_sums_kernels *sums;
 } rl_kernels;
 

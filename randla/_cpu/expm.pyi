@@ -12,6 +12,7 @@ _Info = npt.NDArray[np.void] | None
 ASSUME: dict[str | None, int]
 SCHEMES: dict[int, tuple[list[float], int]]
 INFO: list[tuple[str, str]]
+MULTIPLY_INFO: list[tuple[str, str]]
 EXPM: dict[str, Callable[[npt.NDArray[Any], npt.NDArray[Any], int, float, int, _Info], None]]
 
 class BrokenPromise(ValueError): ...
@@ -56,6 +57,31 @@ def frechet(
     l: npt.NDArray[Any],
 ) -> None: ...
 def vjp(a: npt.NDArray[Any], g: npt.NDArray[Any], tol: float, x: npt.NDArray[Any]) -> None: ...
+def multiply(
+    a: npt.NDArray[Any],
+    b: npt.NDArray[Any],
+    tol: float,
+    y: npt.NDArray[Any],
+    info: _Info,
+) -> None: ...
+def multiply_vjp(
+    a: npt.NDArray[Any],
+    b: npt.NDArray[Any],
+    g: npt.NDArray[Any],
+    tol: float,
+    xa: npt.NDArray[Any],
+    xb: npt.NDArray[Any],
+) -> None: ...
+def spmm(
+    pointers: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    a: npt.NDArray[Any],
+    scalars: npt.NDArray[np.float64],
+    x: npt.NDArray[Any],
+    z: npt.NDArray[Any] | None,
+    y: npt.NDArray[Any],
+    w: npt.NDArray[Any] | None,
+) -> None: ...
 def select(
     norm_a: npt.NDArray[np.float64],
     norm_a2: npt.NDArray[np.float64],

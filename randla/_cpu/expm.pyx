@@ -60,6 +60,61 @@ cdef extern from "randla.h" nogil:
     int rl_zexpm_vjp(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda,
                      int64_t stride_a, const doublecomplex *g, int64_t ldg, int64_t stride_g,
                      double tol, doublecomplex *x, int64_t ldx, int64_t stride_x)
+    ctypedef struct rl_expm_multiply_info:
+        int32_t order
+        int32_t steps
+        int32_t products
+        int32_t reserved
+        double error_bound
+    int rl_sexpm_multiply(int64_t batch, char side, int64_t n, int64_t p, const float *a,
+                          int64_t lda, int64_t stride_a, const float *b, int64_t ldb,
+                          int64_t stride_b, double tol, float *y, int64_t ldy, int64_t stride_y,
+                          rl_expm_multiply_info *info)
+    int rl_sexpm_multiply_vjp(int64_t batch, char side, int64_t n, int64_t p, const float *a,
+                              int64_t lda, int64_t stride_a, const float *b, int64_t ldb,
+                              int64_t stride_b, const float *g, int64_t ldg, int64_t stride_g,
+                              double tol, float *xa, int64_t ldxa, int64_t stride_xa, float *xb,
+                              int64_t ldxb, int64_t stride_xb)
+    int rl_dexpm_multiply(int64_t batch, char side, int64_t n, int64_t p, const double *a,
+                          int64_t lda, int64_t stride_a, const double *b, int64_t ldb,
+                          int64_t stride_b, double tol, double *y, int64_t ldy, int64_t stride_y,
+                          rl_expm_multiply_info *info)
+    int rl_dexpm_multiply_vjp(int64_t batch, char side, int64_t n, int64_t p, const double *a,
+                              int64_t lda, int64_t stride_a, const double *b, int64_t ldb,
+                              int64_t stride_b, const double *g, int64_t ldg, int64_t stride_g,
+                              double tol, double *xa, int64_t ldxa, int64_t stride_xa, double *xb,
+                              int64_t ldxb, int64_t stride_xb)
+    int rl_cexpm_multiply(int64_t batch, char side, int64_t n, int64_t p, const floatcomplex *a,
+                          int64_t lda, int64_t stride_a, const floatcomplex *b, int64_t ldb,
+                          int64_t stride_b, double tol, floatcomplex *y, int64_t ldy,
+                          int64_t stride_y, rl_expm_multiply_info *info)
+    int rl_cexpm_multiply_vjp(int64_t batch, char side, int64_t n, int64_t p, const floatcomplex *a,
+                              int64_t lda, int64_t stride_a, const floatcomplex *b, int64_t ldb,
+                              int64_t stride_b, const floatcomplex *g, int64_t ldg,
+                              int64_t stride_g, double tol, floatcomplex *xa, int64_t ldxa,
+                              int64_t stride_xa, floatcomplex *xb, int64_t ldxb, int64_t stride_xb)
+    int rl_zexpm_multiply(int64_t batch, char side, int64_t n, int64_t p, const doublecomplex *a,
+                          int64_t lda, int64_t stride_a, const doublecomplex *b, int64_t ldb,
+                          int64_t stride_b, double tol, doublecomplex *y, int64_t ldy,
+                          int64_t stride_y, rl_expm_multiply_info *info)
+    int rl_zexpm_multiply_vjp(int64_t batch, char side, int64_t n, int64_t p,
+                              const doublecomplex *a, int64_t lda, int64_t stride_a,
+                              const doublecomplex *b, int64_t ldb, int64_t stride_b,
+                              const doublecomplex *g, int64_t ldg, int64_t stride_g, double tol,
+                              doublecomplex *xa, int64_t ldxa, int64_t stride_xa, doublecomplex *xb,
+                              int64_t ldxb, int64_t stride_xb)
+    int rl_sspmm(int64_t n, int64_t p, const void *pointers, const void *indices, int index_bytes,
+                 const float *a, const double *scalars, const float *x, const float *z, float *y,
+                 float *w)
+    int rl_dspmm(int64_t n, int64_t p, const void *pointers, const void *indices, int index_bytes,
+                 const double *a, const double *scalars, const double *x, const double *z,
+                 double *y, double *w)
+    int rl_cspmm(int64_t n, int64_t p, const void *pointers, const void *indices, int index_bytes,
+                 const floatcomplex *a, const double *scalars, const floatcomplex *x,
+                 const floatcomplex *z, floatcomplex *y, floatcomplex *w)
+    int rl_zspmm(int64_t n, int64_t p, const void *pointers, const void *indices, int index_bytes,
+                 const doublecomplex *a, const double *scalars, const doublecomplex *x,
+                 const doublecomplex *z, doublecomplex *y, doublecomplex *w)
     int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
                         int derivative, rl_expm_info *info)
     int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
@@ -224,17 +279,135 @@ def vjp(const scalar[:, :, ::1] a, const scalar[:, :, ::1] g, double tol, scalar
         return
     with nogil:
         if scalar is float:
-            status = rl_sexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
-                                  &x[0, 0, 0], n, nn)
+            status = rl_sexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol, &x[0, 0,
+                                  0], n, nn)
         elif scalar is double:
-            status = rl_dexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
-                                  &x[0, 0, 0], n, nn)
+            status = rl_dexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol, &x[0, 0,
+                                  0], n, nn)
         elif scalar is floatcomplex:
-            status = rl_cexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
-                                  &x[0, 0, 0], n, nn)
+            status = rl_cexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol, &x[0, 0,
+                                  0], n, nn)
         else:
-            status = rl_zexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
-                                  &x[0, 0, 0], n, nn)
+            status = rl_zexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol, &x[0, 0,
+                                  0], n, nn)
+    if status:
+        raise_status(status)
+
+
+# layout of rl_expm_multiply_info
+MULTIPLY_INFO = [("order", "i4"), ("steps", "i4"), ("products", "i4"), ("reserved", "i4"),
+                 ("error_bound", "f8")]
+
+
+# Row-major B exp(A): column-major, the batch's B^T stand to the right: side "R".
+def multiply(const scalar[:, :, ::1] a, const scalar[:, :, ::1] b, double tol,
+             scalar[:, :, ::1] y, info):
+    """exp(a) b into y for each pair; info: one record of MULTIPLY_INFO for each, or None."""
+    cdef int64_t batch = a.shape[0], n = a.shape[1], p = b.shape[2]
+    cdef int64_t nn = n * n, np = n * p
+    cdef rl_expm_multiply_info *report = NULL
+    cdef int status = 0
+    if batch == 0 or n == 0 or p == 0:
+        return
+    if info is not None:
+        report = <rl_expm_multiply_info *><uintptr_t>info.ctypes.data
+    with nogil:
+        if scalar is float:
+            status = rl_sexpm_multiply(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p, np,
+                                       tol, &y[0, 0, 0], p, np, report)
+        elif scalar is double:
+            status = rl_dexpm_multiply(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p, np,
+                                       tol, &y[0, 0, 0], p, np, report)
+        elif scalar is floatcomplex:
+            status = rl_cexpm_multiply(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p, np,
+                                       tol, &y[0, 0, 0], p, np, report)
+        else:
+            status = rl_zexpm_multiply(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p, np,
+                                       tol, &y[0, 0, 0], p, np, report)
+    if status:
+        raise_status(status)
+
+
+def multiply_vjp(const scalar[:, :, ::1] a, const scalar[:, :, ::1] b, const scalar[:, :, ::1] g,
+                 double tol, scalar[:, :, ::1] xa, scalar[:, :, ::1] xb):
+    """Gradients xa, xb by a and b, given the gradients g by exp(a) b."""
+    cdef int64_t batch = a.shape[0], n = a.shape[1], p = b.shape[2]
+    cdef int64_t nn = n * n, np = n * p
+    cdef int status = 0
+    if batch == 0 or n == 0:
+        return
+    if p == 0:
+        xa[...] = 0
+        return
+    with nogil:
+        if scalar is float:
+            status = rl_sexpm_multiply_vjp(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p,
+                                           np, &g[0, 0, 0], p, np, tol, &xa[0, 0, 0], n, nn, &xb[0,
+                                           0, 0], p, np)
+        elif scalar is double:
+            status = rl_dexpm_multiply_vjp(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p,
+                                           np, &g[0, 0, 0], p, np, tol, &xa[0, 0, 0], n, nn, &xb[0,
+                                           0, 0], p, np)
+        elif scalar is floatcomplex:
+            status = rl_cexpm_multiply_vjp(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p,
+                                           np, &g[0, 0, 0], p, np, tol, &xa[0, 0, 0], n, nn, &xb[0,
+                                           0, 0], p, np)
+        else:
+            status = rl_zexpm_multiply_vjp(batch, c"R", n, p, &a[0, 0, 0], n, nn, &b[0, 0, 0], p,
+                                           np, &g[0, 0, 0], p, np, tol, &xa[0, 0, 0], n, nn, &xb[0,
+                                           0, 0], p, np)
+    if status:
+        raise_status(status)
+
+
+ctypedef fused integer:
+    int32_t
+    int64_t
+
+
+def spmm(const integer[::1] pointers, const integer[::1] indices, const scalar[::1] a,
+         const double[::1] scalars, const scalar[:, ::1] x, z, scalar[:, ::1] y, w):
+    """y = alpha A x + beta x + gamma z, w += delta y: A in CSR, its indices known to be inside.
+
+    scalars: alpha, beta, gamma, delta, each with its imaginary part; z and w may be None.
+    """
+    cdef int64_t n = x.shape[0], p = x.shape[1]
+    cdef const scalar[:, ::1] zs
+    cdef scalar[:, ::1] ws
+    cdef const scalar *from_x = NULL
+    cdef const scalar *from_z = NULL
+    cdef const scalar *entries = NULL
+    cdef const integer *index = NULL
+    cdef scalar *to_y = NULL
+    cdef scalar *to_w = NULL
+    cdef const double *s = &scalars[0]
+    cdef int status = 0
+    if n == 0 or p == 0:
+        return
+    from_x = &x[0, 0]
+    to_y = &y[0, 0]
+    if z is not None:
+        zs = z
+        from_z = &zs[0, 0]
+    if w is not None:
+        ws = w
+        to_w = &ws[0, 0]
+    if a.shape[0]:
+        entries = &a[0]
+        index = &indices[0]
+    with nogil:
+        if scalar is float:
+            status = rl_sspmm(n, p, &pointers[0], index, sizeof(integer), entries, s, from_x,
+                              from_z, to_y, to_w)
+        elif scalar is double:
+            status = rl_dspmm(n, p, &pointers[0], index, sizeof(integer), entries, s, from_x,
+                              from_z, to_y, to_w)
+        elif scalar is floatcomplex:
+            status = rl_cspmm(n, p, &pointers[0], index, sizeof(integer), entries, s, from_x,
+                              from_z, to_y, to_w)
+        else:
+            status = rl_zspmm(n, p, &pointers[0], index, sizeof(integer), entries, s, from_x,
+                              from_z, to_y, to_w)
     if status:
         raise_status(status)
 

@@ -28,11 +28,11 @@ RL_EXPM_IO(double, rl_expm_io_d)
 typedef rl_expm_io_s rl_expm_io_c;
 typedef rl_expm_io_d rl_expm_io_z;
 
-#define RL_EXPM_KERNEL_TABLE(IO, name)                                                                 \
+#define RL_EXPM_KERNEL_TABLE(REAL, IO, name)                                                           \
   typedef struct {                                                                                     \
     int lanes;     /* matrices in a group */                                                           \
     int lanes_max; /* up to this n groups are faster; they and single matrices give the same bits */   \
-    int rows_max; /* up to this n single matrices are faster than BLAS */                              \
+    int rows_max; /* up to this n the kernels are faster than BLAS */                                  \
     /* exp of `count` <= lanes matrices.  Bit l of the result: matrix l is not for this kernel (not  \
      * finite, norm too big, triangular); its output is undefined. */ \
     unsigned (*group)(int n, int count, const IO *io, void *work, const rl_expm_rule *rule,            \
@@ -41,9 +41,11 @@ typedef rl_expm_io_d rl_expm_io_z;
     unsigned (*one)(int n, const IO *io, void *work, const rl_expm_rule *rule,                         \
                     rl_expm_choice *choice);                                                           \
     int64_t (*work_bytes)(int n, int derived); /* of the two */                                        \
+    /* Z = X Y + beta Z, packed, column-major, n <= rows_max. */                                       \
+    void (*product)(int n, const REAL *x, const REAL *y, REAL beta, REAL *z);                          \
   } name;
-RL_EXPM_KERNEL_TABLE(rl_expm_io_s, rl_expm_kernels_s)
-RL_EXPM_KERNEL_TABLE(rl_expm_io_d, rl_expm_kernels_d)
+RL_EXPM_KERNEL_TABLE(float, rl_expm_io_s, rl_expm_kernels_s)
+RL_EXPM_KERNEL_TABLE(double, rl_expm_io_d, rl_expm_kernels_d)
 typedef rl_expm_kernels_s rl_expm_kernels_c;
 typedef rl_expm_kernels_d rl_expm_kernels_z;
 

@@ -25,6 +25,13 @@
 #define RL_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+#if RL_VECTOR_BYTES == 64 || defined __aarch64__
+#define RL_REGISTERS 32
+#else
+#define RL_REGISTERS 16
+#endif
+#define RL_LANES_LIMIT 32 /* the largest n of a matrix in lanes */
+
 /* What is read through p after this line is read after this line: coefficients that the compiler moves
  * ahead of a product's loop take registers from its sums, which then live in memory. */
 #define RL_READ_AFTER(p) __asm__ volatile("" : : "r"(p) : "memory")
