@@ -379,8 +379,8 @@ def _series(
     else:
         for begin, terms in _blocks(A, center, radius, kind, B, last):
             flat += C[:, begin : begin + len(terms)] @ terms.reshape(len(terms), -1)
-    # Where the result is far smaller than the terms, their roundings are not small beside it: two
-    # steps of half the time lose only the root of that.
+    # Gershgorin's circles may be far wider than the spectrum, and the terms then far larger than
+    # the result: two steps of half the time lose only the root of that.
     size, depth = float(np.linalg.norm(B)), 1
     for i in range(len(times)):
         if rho[i] < 1 or float(np.linalg.norm(Y[i])) >= 1e-3 * growth[i] * size:

@@ -29,6 +29,8 @@ def kind_of(x: object) -> str:
 def _classify(cls: type) -> str:
     if issubclass(cls, np.ndarray):
         return "subclass"
+    if issubclass(cls, np.generic):  # has an array namespace, but is a number
+        return "sequence"
     for base in cls.__mro__:
         framework = _FRAMEWORKS.get(base.__module__.partition(".")[0])
         if framework == "jax" and any("Tracer" in b.__name__ for b in cls.__mro__):

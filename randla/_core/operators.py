@@ -63,7 +63,7 @@ class Operator:
         """
         self.products += 1
         if is_sparse(self.entries):
-            Y = np.empty_like(X)
+            Y: np.ndarray = np.empty_like(X)
             pairs = [(complex(f).real, complex(f).imag) for f in (alpha, beta, gamma, delta)]
             pointers, indices, data = self._csr(X.dtype)
             spmm = dispatch.backend("numpy").expm.spmm
@@ -71,7 +71,7 @@ class Operator:
             return Y
         scalar = X.dtype.type if X.dtype.kind == "c" else lambda f: X.dtype.type(np.real(f))
         product = self.entries @ X if self.entries is not None else self.operator.matmat(X)
-        Y: np.ndarray = np.asarray(product).astype(X.dtype, copy=False) * scalar(alpha)
+        Y = np.asarray(product).astype(X.dtype, copy=False) * scalar(alpha)
         if beta:
             Y += scalar(beta) * X
         if Z is not None:

@@ -1,0 +1,356 @@
+"""The action of the exponential: small dense batches, and one matrix through its products."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.sparse as sp
+from oracles import ALL, exp_oracle, random_matrices, unit
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from test_expm import same_bits
+
+import randla
+from randla import expm_multiply
+from randla._cpu import expm as binding
+
+SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 31, 32, 33, 50, 100]
+
+
+def vectors(char, n, p, count, seed=0):
+    rng = np.random.default_rng([seed, n, p])
+    B = rng.standard_normal((count, n, p))
+    if char in "FD":
+        B = B + 1j * rng.standard_normal(B.shape)
+    return B.astype(char)
+
+
+def vjp(A, B, G, tol=0.0):
+    XA, XB = np.empty_like(A), np.empty_like(B)
+    binding.multiply_vjp(A, B, G, tol, XA, XB)
+    return XA, XB
+
+
+def error(Y, A, B):
+    """Error of exp(A) B in units of u, relative to what exp(A) may do to B."""
+    wide = np.complex128 if np.iscomplexobj(Y) else np.float64
+    hi, _ = exp_oracle(A)
+    exact = hi @ B.astype(wide)
+    size = np.linalg.norm(exact)
+    return np.linalg.norm(Y.astype(wide) - exact) / size / unit(Y.dtype)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("char", ALL)
+def test_every_size_against_the_oracle(n, char):
+    errors = []
+    for p, norm in itertools.product((1, 2, 3, 7), (1e-6, 0.1, 1.0, 6.0, 40.0)):
+        if n > 32 and (p == 2 or norm in (1e-6, 40.0)):
+            continue
+        A = random_matrices(char, n, 3, norm)
+        B = vectors(char, n, p, 3)
+        Y, info = expm_multiply(A, B, return_info=True)
+        errors.append(error(Y[1], A[1], B[1]))
+        assert (info.error_bound <= unit(char) * (1 + 1e-6)).all()
+        assert (info.products >= info.order * (info.order > 0)).all()
+    assert np.median(errors) <= 4
+    assert max(errors) <= 100  # the norm of 40 conditions the exponential
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 17, 32, 40])
+@pytest.mark.parametrize("char", ALL)
+def test_every_instruction_set(isa, n, char):
+    for norm, p in ((0.5, 1), (3.0, 2), (9.0, 5)):
+        A, B = random_matrices(char, n, 5, norm), vectors(char, n, p, 5)
+        assert error(expm_multiply(A, B)[2], A[2], B[2]) <= 60
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 13, 24, 32, 40])
+@pytest.mark.parametrize("char", ALL)
+def test_bits_do_not_depend_on_neighbours(isa_extreme, n, char):
+    A = np.concatenate([random_matrices(char, n, 7, norm) for norm in (1e-3, 1.0, 3.0, 8.0, 30.0)])
+    A = A[np.random.default_rng(1).permutation(len(A))]  # all paths in one group
+    for p in (1, 3, n + 2):
+        B = vectors(char, n, p, len(A))
+        together = expm_multiply(A, B)
+        for i in range(0, len(A), 3):
+            same_bits(expm_multiply(A[i], B[i]), together[i])
+
+
+@pytest.mark.parametrize("n", [2, 4, 6, 11, 24, 32, 40])
+@pytest.mark.parametrize("char", ALL)
+def test_gradients(n, char):
+    """XB = exp(A)^H G, XA = the adjoint of the derivative of exp at G B^H."""
+    wide = "D" if char in "FD" else "d"
+    for norm, p in itertools.product((1e-6, 0.3, 2.0, 6.0), (1, 3)):
+        A = random_matrices(char, n, 9, norm)
+        B, G = vectors(char, n, p, 9), vectors(char, n, p, 9, seed=4)
+        XA, XB = vjp(A, B, G)
+        E = randla.expm(A.astype(wide))
+        exact_b = E.conj().swapaxes(-1, -2) @ G.astype(wide)
+        outer = G.astype(wide) @ B.conj().swapaxes(-1, -2).astype(wide)
+        exact_a = randla.expm_frechet(A.astype(wide).conj().swapaxes(-1, -2), outer).frechet
+        for mine, exact in ((XA, exact_a), (XB, exact_b)):
+            off = np.linalg.norm(mine - exact, axis=(-1, -2))
+            # sums of p products may cancel: relative to their size
+            size = np.linalg.norm(outer, axis=(-1, -2)) if mine is XA else 0
+            assert (off <= 60 * unit(char) * (np.linalg.norm(exact, axis=(-1, -2)) + size)).all()
+        for i in (0, 8):
+            alone = vjp(A[i : i + 1], B[i : i + 1], G[i : i + 1])
+            same_bits(alone[0][0], XA[i])
+            same_bits(alone[1][0], XB[i])
+
+
+def test_tolerance_saves_products_and_is_kept():
+    A, B = random_matrices("d", 12, 20, 2.0), vectors("d", 12, 1, 20)
+    exact = randla.expm(A) @ B
+    before = np.inf
+    for tol in (1e-14, 1e-10, 1e-6, 1e-3):
+        Y, info = expm_multiply(A, B, tol=tol, return_info=True)
+        assert (info.error_bound <= tol).all()
+        assert info.products.sum() < before
+        before = info.products.sum()
+        growth = np.exp(np.abs(A).sum(axis=-2).max(axis=-1))
+        off = np.linalg.norm(Y - exact, axis=(-1, -2)) / np.linalg.norm(B, axis=(-1, -2))
+        assert (off <= tol * growth * 8).all()
+
+
+def test_shapes_follow_matmul():
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((3, 1, 4, 4)), rng.standard_normal((2, 4, 5))
+    Y = expm_multiply(A, B)
+    assert Y.shape == (3, 2, 4, 5)
+    same_bits(Y[2, 1], expm_multiply(A[2, 0], B[1]))
+    assert expm_multiply(A, B[0, :, 0]).shape == (3, 1, 4)
+    assert expm_multiply(A[0, 0], B[0, :, 0]).shape == (4,)
+    assert expm_multiply(A[0, 0], B, t=[1.0, 2.0]).shape == (2, 2, 4, 5)
+    assert expm_multiply(A[0, 0], B[0], t=np.zeros(0)).shape == (0, 4, 5)
+    assert expm_multiply(np.zeros((0, 4, 4)), B[0]).shape == (0, 4, 5)
+    assert expm_multiply(np.zeros((2, 0, 0)), np.zeros((0, 3))).shape == (2, 0, 3)
+    assert expm_multiply(A[0, 0], np.zeros((4, 0))).shape == (4, 0)
+
+
+def test_dtypes():
+    A, B = np.eye(3), np.ones(3)
+    assert expm_multiply(A.astype("f"), B.astype("f")).dtype == np.float32
+    assert expm_multiply(A.astype("f"), B.astype("f"), t=2.0).dtype == np.float32
+    assert expm_multiply(A.astype("f"), B).dtype == np.float64
+    assert expm_multiply(A.astype("e"), B.astype("e")).dtype == np.float16
+    assert expm_multiply(A, B, t=1j).dtype == np.complex128
+    assert expm_multiply(A.astype("f"), B.astype("f"), t=[1j]).dtype == np.complex64
+    assert expm_multiply(np.eye(3, dtype=int), [1, 2, 3]).dtype == np.float64
+    assert expm_multiply(sp.csr_array(A), B.astype("F")).dtype == np.complex128
+
+
+def test_layouts():
+    A, B = random_matrices("d", 6, 4, 1.0), vectors("d", 6, 3, 4)
+    expected = expm_multiply(A, B)
+    same_bits(expm_multiply(np.asfortranarray(A), np.asfortranarray(B)), expected)
+    same_bits(expm_multiply(A[::-1], B[::-1])[::-1], expected)
+    B.flags.writeable = False
+    same_bits(expm_multiply(A, B), expected)
+
+
+def test_nan_stays_where_it_is():
+    for n in (4, 20, 40):
+        A, B = random_matrices("d", n, 9, 1.0).copy(), vectors("d", n, 2, 9)
+        clean = expm_multiply(A, B)
+        A[3, 0, 1] = np.nan
+        A[4, 1, 1] = np.inf
+        B[6, 0, 1] = np.nan
+        Y = expm_multiply(A, B)
+        for i in range(9):
+            if i in (3, 4):
+                assert np.isnan(Y[i]).all()
+            elif i == 6:
+                same_bits(Y[i, :, 0], clean[i, :, 0])
+                assert np.isnan(Y[i, :, 1]).all()
+            else:
+                same_bits(Y[i], clean[i])
+
+
+def test_threads_give_the_same_bits():
+    A, B = random_matrices("f", 6, 20000, 1.0), vectors("f", 6, 1, 20000)
+    one = expm_multiply(A, B)
+    with randla.num_threads(2):
+        same_bits(expm_multiply(A, B), one)
+
+
+# ---- several times -------------------------------------------------------------------------------
+
+
+def rotation(t):
+    c, s = np.cos(t), np.sin(t)
+    return np.stack([c + s, c - s], axis=-1)[..., None]
+
+
+TURN, ONES = np.array([[0.0, 1.0], [-1.0, 0.0]]), np.ones((2, 1))
+
+
+def test_negative_times():
+    """scipy#16375: a grid of negative times came out in the wrong order."""
+    t = np.array([-10.0, -1.0])
+    Y = expm_multiply(TURN, ONES, t=t)
+    assert np.abs(Y - rotation(t)).max() <= 50 * unit("d")
+
+
+def test_many_times_over_a_long_interval():
+    """scipy#7049: the steps were chosen for one interval and lost all digits over 100."""
+    t = np.linspace(0, 3000, 101)
+    Y, info = expm_multiply(TURN, ONES, t=t, return_info=True)
+    assert np.abs(Y - rotation(t)).max() <= 1e-12
+    _, last = expm_multiply(TURN, ONES, t=t[-1:], return_info=True)
+    assert info.products <= 3 * last.products
+
+
+def test_complex_matrix_and_real_block():
+    """scipy#2495: the result was cast to the dtype of B."""
+    A = np.array([[1j, 0], [0, -1j]])
+    for given in (A, sp.csr_array(A)):
+        Y = expm_multiply(given, ONES, t=[1.0])
+        assert Y.dtype == np.complex128
+        exact = np.exp([1j, -1j])[:, None]
+        assert np.abs(Y[0] - exact).max() <= 10 * unit("d")
+
+
+@pytest.mark.parametrize("cls", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix])
+@pytest.mark.parametrize("sparse_b", [False, True])
+@pytest.mark.parametrize("t", [None, 0.5, [0.5, -1.0]])
+def test_sparse_with_dense_or_sparse(cls, sparse_b, t):
+    """scipy#9771, scipy#18146: some combinations crashed, others returned np.matrix."""
+    B = np.array([[1.0, 2.0], [3.0, 4.0]])
+    Y = expm_multiply(cls(np.diag([1.0, 2.0])), cls(B) if sparse_b else B, t=t)
+    assert type(Y) is np.ndarray
+    exact = np.exp(np.multiply.outer(1.0 if t is None else t, [1.0, 2.0]))[..., None] * B
+    assert Y.shape == exact.shape
+    assert np.allclose(Y, exact, rtol=1e-14)
+
+
+KINDS = {
+    "general": lambda M: M,
+    "symmetric": lambda M: M + M.T,
+    "skew": lambda M: M - M.T,
+    "hermitian": lambda M: M + M.T + 1j * (M - M.T),
+    "skew-hermitian": lambda M: 1j * (M + M.T) + M - M.T + 2j * np.eye(len(M)),
+    "negative definite": lambda M: -M @ M.T,
+    "shifted": lambda M: M - 20 * np.eye(len(M)),
+    "non-normal": lambda M: np.triu(M, 1) * 10 - np.diag(np.arange(len(M))),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("form", ["dense", "sparse", "operator"])
+def test_one_matrix_many_times(kind, form):
+    rng = np.random.default_rng(3)
+    A = KINDS[kind](rng.standard_normal((30, 30)) * (rng.random((30, 30)) < 0.3))
+    B = rng.standard_normal((30, 2))
+    given = {"dense": A, "sparse": sp.csr_array(A), "operator": aslinearoperator(A)}[form]
+    t = np.array([0.5, -0.1, 0.0, 1.0, 0.03, 0.5, -0.2])
+    Y = expm_multiply(given, B, t=t)
+    for y, time in zip(Y, t, strict=True):
+        E = exp_oracle(A * time)[0]
+        exact = E @ B
+        # the condition of exp(tA) B: norm(tA) and what exp may do to a block like B
+        cond = max(1, np.abs(A * time).sum(axis=0).max()) * np.linalg.norm(E, 2)
+        cond *= np.linalg.norm(B)
+        assert np.linalg.norm(y - exact) <= 30 * unit("d") * cond
+    single = expm_multiply(given, B[:, 0], t=t[3])
+    assert np.allclose(single, Y[3, :, 0], rtol=1e-10, atol=1e-12 * np.abs(Y[3]).max())
+
+
+@pytest.mark.parametrize("t", [1j, 0.3 - 0.4j, [1j, -2.0, 0.0, 0.5j]])
+def test_complex_times(t):
+    A = np.random.default_rng(0).standard_normal((8, 8)) / 3
+    B = np.arange(8.0)
+    Y = expm_multiply(A, B, t=t)
+    exact = [scipy.linalg.expm(A * time) @ B for time in np.atleast_1d(t)]
+    assert np.allclose(np.reshape(Y, (-1, 8)), exact, rtol=1e-12)
+    sparse = expm_multiply(sp.csr_array(A), B, t=t)
+    assert np.allclose(sparse, Y, rtol=1e-12)
+
+
+def test_gershgorin_circles_far_wider_than_the_spectrum():
+    """Terms of e^60, a result of e^20: one series would lose all digits."""
+    M = np.random.default_rng(0).standard_normal((80, 80))
+    A = (M + M.T) / 1.5
+    b = np.ones(80)
+    exact = exp_oracle(A)[0] @ b
+    assert np.abs(A).sum(axis=0).max() > np.linalg.eigvalsh(A).max() + 40
+    Y = expm_multiply(sp.csr_array(A), b)
+    assert np.linalg.norm(Y - exact) <= 1e-12 * np.linalg.norm(exact)
+
+
+def test_tolerance_of_one_large_matrix():
+    n = 400
+    L = sp.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(n, n), format="csr")
+    C = L + sp.diags_array([0.3, -0.3], offsets=[1, -1], shape=(n, n))
+    b = np.random.default_rng(0).standard_normal(n)
+    for A in (L, C.tocsr()):
+        exact = expm_multiply(A, b, t=20.0)
+        before = np.inf
+        for tol in (1e-12, 1e-8, 1e-4):
+            Y, info = expm_multiply(A, b, t=20.0, tol=tol, return_info=True)
+            assert np.linalg.norm(Y - exact) <= 20 * tol * np.linalg.norm(b)
+            assert info.products < before
+            before = info.products
+
+
+def test_not_finite_sparse():
+    A = sp.csr_array(np.array([[np.nan, 1.0], [0.0, 1.0]]))
+    assert np.isnan(expm_multiply(A, ONES)).all()
+
+
+# ---- bad input -----------------------------------------------------------------------------------
+
+
+class Bare:
+    shape, dtype = (3, 3), np.dtype("d")
+
+    def matmat(self, X):
+        return X
+
+
+@pytest.mark.parametrize(
+    ("A", "B", "options", "kind", "words"),
+    [
+        (np.ones((2, 3)), np.ones(3), {}, ValueError, ["A", "(2, 3)"]),
+        (np.eye(3), np.ones(4), {}, ValueError, ["(3, 3)", "(4,)"]),
+        (np.eye(3), np.ones((2, 4, 5)), {}, ValueError, ["(3, 3)", "(2, 4, 5)"]),
+        (np.eye(3), np.float64(1), {}, ValueError, ["B", "0 dimensions"]),
+        (np.ones((2, 3, 3)), np.ones((5, 3, 1)), {}, ValueError, ["(2,)", "(5,)"]),
+        (np.eye(3), np.ones(3), {"t": np.ones((2, 2))}, ValueError, ["t", "(2, 2)"]),
+        (np.eye(3), np.ones(3), {"t": "now"}, TypeError, ["t"]),
+        (np.eye(3), np.ones(3), {"tol": 2.0}, ValueError, ["tol", "(0, 1)", "2.0"]),
+        (Bare(), np.ones(3), {}, TypeError, ["rmatmat", "Bare"]),
+        (sp.csr_array(np.ones((2, 3))), np.ones(3), {}, ValueError, ["A", "(2, 3)"]),
+        (sp.csr_array(np.eye(3)), np.ones((2, 3, 1)), {}, ValueError, ["B", "(2, 3, 1)"]),
+        (np.eye(3).astype("O"), np.ones(3), {}, TypeError, ["A", "object"]),
+    ],
+)
+def test_bad_input(A, B, options, kind, words):
+    with pytest.raises(kind) as caught:
+        expm_multiply(A, B, **options)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_broken_sparse_indices_are_refused():
+    A = sp.csr_array(np.eye(3))
+    A.indices = np.array([0, 7, 2], dtype=A.indices.dtype)
+    with pytest.raises(ValueError, match="outside"):
+        expm_multiply(A, np.ones(3))
+
+
+def test_operator_is_asked_for_products_only():
+    asked = []
+    M = np.random.default_rng(0).standard_normal((6, 6))
+    operator = LinearOperator(
+        (6, 6),
+        matvec=lambda x: M @ x,
+        rmatvec=lambda x: M.T @ x,
+        matmat=lambda X: asked.append(X.shape) or M @ X,
+        rmatmat=lambda X: M.T @ X,
+        dtype=np.float64,
+    )
+    Y = expm_multiply(operator, np.ones(6))
+    assert np.allclose(Y, scipy.linalg.expm(M) @ np.ones(6), rtol=1e-12)
+    assert asked
