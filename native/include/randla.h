@@ -129,5 +129,6 @@ RL_API int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t f
 #endif
 
 #include "randla/expm.h"
+#include "randla/topk.h"
 
 #endif

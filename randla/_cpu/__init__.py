@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import _blas, core, expm
+from . import _blas, core, expm, topk
 
-__all__ = ["blas", "core", "expm"]
+__all__ = ["blas", "core", "expm", "topk"]
 
 blas = _blas.load()
