@@ -8,14 +8,34 @@ from __future__ import annotations
 from ._core.config import get_include, num_threads, show_config
 from ._core.random import Stream
 from ._expm import ExpmInfo, expm
+from ._topk import (
+    PartitionResult,
+    TopKResult,
+    kth_value,
+    merge_topk,
+    partition_indices,
+    topk,
+    topk_indices,
+    topk_mask,
+    topk_values,
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "ExpmInfo",
+    "PartitionResult",
     "Stream",
+    "TopKResult",
     "__version__",
     "expm",
     "get_include",
+    "kth_value",
+    "merge_topk",
     "num_threads",
+    "partition_indices",
     "show_config",
+    "topk",
+    "topk_indices",
+    "topk_mask",
+    "topk_values",
 ]
