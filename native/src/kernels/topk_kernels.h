@@ -41,9 +41,10 @@ enum { RL_TOPK_VALUES = 1, RL_TOPK_INDICES = 2 };
     /* words from elements of `size` < sizeof(INT) bytes, in the high bits */                        \
     void (*widen)(int size, const void *x, int64_t n, INT *w);                                       \
     void (*keys)(const rl_topk_order *order, const INT *w, int64_t n, INT *key);                     \
-    /* words and positions, beginning with `first`, of the keys > low; their number */               \
+    /* words and positions, beginning with `first`, of the keys > low; their number.     \
+     * many: about how many of a thousand will qualify */               \
     int64_t (*collect)(const rl_topk_order *order, const INT *w, int64_t n, INT first, INT low,      \
-                       INT *word, INT *index);                                                       \
+                       int many, INT *word, INT *index);                                             \
     /* the keys in the open interval (low, high), their number; *top: how many are >= high */        \
     int64_t (*between)(const INT *key, int64_t n, INT low, INT high, INT *middle, int64_t *top);     \
     void (*tally)(const INT *key, int64_t n, INT threshold, int64_t *above, int64_t *equal);         \
@@ -68,11 +69,11 @@ typedef struct {
   rl_topk_kernels_d d;
 } rl_topk_kernels;
 
-/* Where to look: element j of m, in [0, n).  Multiples of the golden ratio modulo 1 spread evenly, in whatever
- * order the elements are, and resonate with no period. */
-static inline int64_t rl_topk_sample(int64_t j, int64_t n, uint32_t seed) {
+/* Element j of a sample of m from n: one of each of m equal parts of the row, at a place in it that follows the
+ * golden ratio.  Ascending, as the prefetcher likes it; and no period of the data resonates with it. */
+static inline int64_t rl_topk_sample(int64_t j, double part, uint32_t seed) {
   const uint32_t fraction = seed + (uint32_t)j * 0x9E3779B9U;
-  return (int64_t)(fraction * ((double)n * 0x1p-32));
+  return (int64_t)(((double)j + fraction * 0x1p-32) * part);
 }
 
 #endif
