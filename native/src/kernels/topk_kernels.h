@@ -40,11 +40,12 @@ enum { RL_TOPK_VALUES = 1, RL_TOPK_INDICES = 2 };
   typedef struct {                                                                                   \
     /* words from elements of `size` < sizeof(INT) bytes, in the high bits */                        \
     void (*widen)(int size, const void *x, int64_t n, INT *w);                                       \
-    void (*keys)(const rl_topk_order *order, const INT *w, int64_t n, INT *key);                     \
+    /* ahead: bytes to what will be read next, which is fetched meanwhile; 0: nothing */             \
+    void (*keys)(const rl_topk_order *order, const INT *w, int64_t n, int64_t ahead, INT *key);      \
     /* words and positions, beginning with `first`, of the keys > low; their number.     \
      * many: about how many of a thousand will qualify */               \
-    int64_t (*collect)(const rl_topk_order *order, const INT *w, int64_t n, INT first, INT low,      \
-                       int many, INT *word, INT *index);                                             \
+    int64_t (*collect)(const rl_topk_order *order, const INT *w, int64_t n, int64_t ahead,           \
+                       INT first, INT low, int many, INT *word, INT *index);                         \
     /* the keys in the open interval (low, high), their number; *top: how many are >= high */        \
     int64_t (*between)(const INT *key, int64_t n, INT low, INT high, INT *middle, int64_t *top);     \
     void (*tally)(const INT *key, int64_t n, INT threshold, int64_t *above, int64_t *equal);         \
