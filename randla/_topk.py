@@ -80,8 +80,8 @@ def topk(
     index_dtype : dtype, optional
         int64 (the default for NumPy and torch) or int32.
     out : tuple of ndarray, optional
-        Where a NumPy result goes: ``(values, indices)``, of the shapes and dtypes of the result, any
-        strides, no overlap with `x`.  Undefined after an error.
+        Where a NumPy result goes: ``(values, indices)``, of the shapes and dtypes of the result,
+        any strides, no overlap with `x`.  Undefined after an error.
 
     Returns
     -------
@@ -338,9 +338,7 @@ def kth_value(
     spec = _Spec(x, k, axis, largest, True, nan, lengths, fewest=1)
     if spec.xp is not None:
         values = _reference_values(spec, _reference(spec))
-        return spec.xp.take(values, _scalar_index(spec, spec.k - 1), axis=spec.axis)[
-            (slice(None),) * spec.axis + (0,)
-        ]
+        return values[(slice(None),) * spec.axis + (spec.k - 1, ...)]
     values = np.empty(spec.rows, spec.dtype)
     if spec.rows:
         _run(spec, values, None, kth=True)
@@ -447,12 +445,13 @@ def merge_topk(
     pairs = validate.pairs("results", results)
     if offsets is not None and len(offsets) != len(pairs):
         raise ValueError(f"offsets must have {len(pairs)} elements, one for each result")
-    shifts = [0] * len(pairs) if offsets is None else [validate.integer("offsets", o) for o in offsets]
+    shifts = [validate.integer("offsets", shift) for shift in offsets or [0] * len(pairs)]
     kind = dispatch.kind_of(pairs[0][0])
     if kind in ("numpy", "sequence", "subclass", "tracer"):
         xp: Any = np
         pairs = [
-            (_as_numpy("values", values), _as_numpy("indices", indices)) for values, indices in pairs
+            (_as_numpy("values", values), _as_numpy("indices", indices))
+            for values, indices in pairs
         ]
     else:
         xp = dispatch.namespace(pairs[0][0])
@@ -478,6 +477,9 @@ class _Spec:
         "axis", "batch", "dtype", "index_dtype", "k", "largest", "lengths", "n", "nan", "rows",
         "shape", "sorted", "x", "xp",
     )  # fmt: skip
+    dtype: Any
+    lengths: Any
+    xp: Any
 
     def __init__(
         self,
@@ -621,7 +623,7 @@ def _select(
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Values and indices, as far as they are wanted, where `out` says or in new arrays."""
     k, last = spec.k, spec.axis == len(spec.shape) - 1
-    shape = spec.shape[: spec.axis] + (k,) + spec.shape[spec.axis + 1 :]
+    shape = (*spec.shape[: spec.axis], k, *spec.shape[spec.axis + 1 :])
     buffers: list[Any] = [None, None]
     for i, dtype in enumerate((spec.dtype, spec.index_dtype)):
         if not wanted[i]:
@@ -694,10 +696,6 @@ def _along(xp: Any, a: Any, index: Any, axis: int) -> Any:
     return xp.moveaxis(xp.reshape(taken, index.shape), -1, axis)
 
 
-def _scalar_index(spec: _Spec, i: int) -> Any:
-    return spec.xp.asarray([i], device=_device(spec.x))
-
-
 def _reference(spec: _Spec) -> Any:
     """Indices of the selection along the axis, in the order asked for."""
     xp, x, axis = spec.xp, spec.x, spec.axis
@@ -718,14 +716,14 @@ def _reference(spec: _Spec) -> Any:
     if floating or spec.lengths is not None:
         again = xp.argsort(_along(xp, group, order, axis), axis=axis, stable=True)
         order = _along(xp, order, again, axis)
-    order = order[(slice(None),) * axis + (slice(0, spec.k),)]
+    order = order[(slice(None),) * axis + (slice(0, spec.k), ...)]
     return order if spec.sorted else xp.sort(order, axis=axis)
 
 
 def _valid(spec: _Spec) -> Any:
     """Which elements lie within `lengths`."""
     xp, device = spec.xp, _device(spec.x)
-    shape = spec.shape[: spec.axis] + (1,) + spec.shape[spec.axis + 1 :]
+    shape = (*spec.shape[: spec.axis], 1, *spec.shape[spec.axis + 1 :])
     limit = xp.asarray(spec.lengths.astype(np.int32).tolist(), dtype=xp.int32, device=device)
     along = [spec.n if i == spec.axis else 1 for i in range(len(spec.shape))]
     position = xp.reshape(xp.arange(spec.n, dtype=xp.int32, device=device), tuple(along))
@@ -778,4 +776,6 @@ def _reference_partition(spec: _Spec) -> PartitionResult:
     order = xp.argsort(xp.astype(mask, xp.uint8), axis=axis, descending=True, stable=True)
     order = _reference_indices(spec, order)
     head = (slice(None),) * axis
-    return PartitionResult(order[(*head, slice(0, spec.k))], order[(*head, slice(spec.k, None))])
+    return PartitionResult(
+        order[(*head, slice(0, spec.k), ...)], order[(*head, slice(spec.k, None), ...)]
+    )

@@ -253,7 +253,7 @@ def random_matrices(char: str, n: int, count: int, norm: float = 1.0, seed: int 
 
 
 def topk_oracle(row, k, largest=True, nan="greatest"):
-    """Indices of the k best of one row, best first: a stable sort by the definition of the order."""
+    """Indices of the k best of one row, best first: a stable sort by what the order means."""
     row = np.asarray(row)
     if row.dtype.kind in "biu":  # exact in Python's integers, which have no largest one
         keys = [int(v) for v in row]

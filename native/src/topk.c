@@ -133,7 +133,8 @@ static int run(rl_dtype type, int64_t rows, int64_t n, int64_t k, const void *x,
   enum { KNOWN = 2 * RL_TOPK_NAN_PROPAGATE - 1 };
   if (failed != NULL) *failed = -1;
   if ((unsigned)type >= sizeof type_of / sizeof *type_of) return RL_ERR_OPTION;
-  if ((flags & ~(unsigned)KNOWN) || ((flags & RL_TOPK_NAN_RAISE) && (flags & RL_TOPK_NAN_PROPAGATE)))
+  if ((flags & ~(unsigned)KNOWN) ||
+      ((flags & RL_TOPK_NAN_RAISE) && (flags & RL_TOPK_NAN_PROPAGATE)))
     return RL_ERR_OPTION;
   if (rows < 0 || n < 0 || k < kth || k > n) return RL_ERR_SIZE;
   if (rows > 1 && ((val != NULL && ldv < (kth ? 1 : k)) || (idx != NULL && ldi < (kth ? 1 : k))))

@@ -14,7 +14,7 @@
 #endif
 
 enum { TYPES = RL_U64 + 1 };
-static const char *const type_name[TYPES] = {"f16",  "bf16", "f32", "f64", "bool", "i8", "i16",
+static const char *const type_name[TYPES] = {"f16", "bf16", "f32", "f64", "bool", "i8", "i16",
                                              "i32", "i64",  "u8",  "u16", "u32",  "u64"};
 static const int size_of[TYPES] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 1, 2, 4, 8};
 
@@ -55,12 +55,12 @@ static element read_element(rl_dtype type, const char *x, int64_t at) {
   uint16_t h;
   float f;
   switch (type) {
-#define CASE(name, field, ctype)         \
-  case name: {                           \
-    ctype v;                             \
-    memcpy(&v, x, sizeof v);             \
-    e.field = v;                         \
-    break;                               \
+#define CASE(name, field, ctype) \
+  case name: {                   \
+    ctype v;                     \
+    memcpy(&v, x, sizeof v);     \
+    e.field = v;                 \
+    break;                       \
   }
     case RL_F16:
     case RL_BF16:
@@ -129,7 +129,8 @@ static void put(rl_dtype type, char *x, double v) {
       return;
     }
     case RL_F16: { /* the exponents that both have; others become what their bits are */
-      const uint16_t b = (uint16_t)((bits >> 16 & 0x8000) | (((bits >> 13) - (112 << 10)) & 0x7fff));
+      const uint16_t b =
+          (uint16_t)((bits >> 16 & 0x8000) | (((bits >> 13) - (112 << 10)) & 0x7fff));
       memcpy(x, &b, 2);
       return;
     }
@@ -162,7 +163,9 @@ static void fill(rl_dtype type, int kind, int64_t n, char *x) {
       case 6: put(type, at, tan(u * 1.57)); break;
       case 7: put(type, at, test_below(2) ? 0.0 : -0.0); break;
       case 8: put(type, at, u < 0.5 ? 0.0 : u); break;
-      case 9: put(type, at, test_below(9) ? u : test_below(2) ? (double)NAN : -(double)INFINITY); break;
+      case 9:
+        put(type, at, test_below(9) ? u : test_below(2) ? (double)NAN : -(double)INFINITY);
+        break;
       case 10: put(type, at, (double)(i % period)); break;
       default: /* subnormal numbers */
         if (type == RL_F64)
@@ -188,10 +191,10 @@ static void one_case(rl_dtype type, int kind, int64_t rows, int64_t n, int64_t k
   const int64_t incx = strided ? rows : 1, ldx = strided ? 1 : n;
   guarded val = guarded_new((size_t)(rows * k * size), 1);
   guarded idx = guarded_new((size_t)(rows * k * index_size), 1);
-  CHECK_STATUS(rl_topk(type, rows, n, k, given, incx, ldx, NULL,
-                       what & 1 ? guarded_data(&val) : NULL, k,
-                       what & 2 ? guarded_data(&idx) : NULL, k, flags, NULL),
-               RL_OK);
+  CHECK_STATUS(
+      rl_topk(type, rows, n, k, given, incx, ldx, NULL, what & 1 ? guarded_data(&val) : NULL, k,
+              what & 2 ? guarded_data(&idx) : NULL, k, flags, NULL),
+      RL_OK);
   char kth_val[8];
   int64_t kth_idx = -1;
   int wrong = 0;
@@ -244,13 +247,13 @@ static int64_t some_k(int64_t n) {
 }
 
 static void random_cases(int count) {
-  static const int sizes[] = {1,    2,    15,   16,   17,   63,   64,   65,   129,  500,  1023,
+  static const int sizes[] = {1,    2,    15,   16,   17,   63,   64,   65,    129,   500,   1023,
                               1024, 1025, 2049, 4097, 8191, 8193, 9000, 33000, 65537, 140000};
   const int n_sizes = test_quick() ? 18 : 21;
   for (int i = 0; i < count; i++) {
     const rl_dtype type = (rl_dtype)test_below(TYPES);
-    const int64_t n =
-        test_below(3) ? sizes[test_below(i % 16 ? 15 : n_sizes)] : 1 + test_below(test_quick() ? 300 : 3000);
+    const int64_t n = test_below(3) ? sizes[test_below(i % 16 ? 15 : n_sizes)]
+                                    : 1 + test_below(test_quick() ? 300 : 3000);
     const int64_t rows = n > 5000 ? 1 + test_below(2) : 1 + test_below(5);
     unsigned flags = 0;
     if (test_below(2)) flags |= RL_TOPK_SMALLEST;
@@ -280,8 +283,9 @@ static void nan_policies(void) {
   float *x = test_alloc(sizeof *x * ROWS * N), val[ROWS * K];
   int64_t idx[ROWS * K], again[ROWS * K], failed = -2;
   for (int i = 0; i < ROWS * N; i++) x[i] = (float)test_uniform();
-  CHECK_STATUS(rl_topk(RL_F32, ROWS, N, K, x, 1, N, NULL, val, K, idx, K, RL_TOPK_NAN_RAISE, &failed),
-               RL_OK);
+  CHECK_STATUS(
+      rl_topk(RL_F32, ROWS, N, K, x, 1, N, NULL, val, K, idx, K, RL_TOPK_NAN_RAISE, &failed),
+      RL_OK);
   CHECK(failed == -1, "no row failed, got %d", (int)failed);
   x[2 * N + 39999] = x[1 * N + 7] = NAN;
   const float minus = -x[1 * N + 7];
@@ -295,7 +299,8 @@ static void nan_policies(void) {
   }
   threads_set(1);
   for (unsigned smallest = 0; smallest < 2; smallest++) {
-    CHECK_STATUS(rl_topk(RL_F32, ROWS, N, K, x, 1, N, NULL, NULL, K, idx, K, smallest, NULL), RL_OK);
+    CHECK_STATUS(rl_topk(RL_F32, ROWS, N, K, x, 1, N, NULL, NULL, K, idx, K, smallest, NULL),
+                 RL_OK);
     CHECK_STATUS(rl_topk(RL_F32, ROWS, N, K, x, 1, N, NULL, val, K, again, K,
                          smallest | RL_TOPK_NAN_PROPAGATE, NULL),
                  RL_OK);
@@ -314,15 +319,16 @@ static void lengths(void) {
   for (int i = 0; i < ROWS * N; i++) x[i] = test_uniform();
   CHECK_STATUS(rl_topk(RL_F64, ROWS, N, K, x, 1, N, length, NULL, K, idx, K, 0, NULL), RL_OK);
   for (int r = 0; r < ROWS; r++) {
-    CHECK_STATUS(rl_topk(RL_F64, 1, length[r], K, x + r * N, 1, N, NULL, NULL, K, alone, K, 0, NULL),
-                 RL_OK);
+    CHECK_STATUS(
+        rl_topk(RL_F64, 1, length[r], K, x + r * N, 1, N, NULL, NULL, K, alone, K, 0, NULL), RL_OK);
     CHECK(memcmp(alone, idx + r * K, sizeof alone) == 0, "row %d of length %d", r, (int)length[r]);
   }
   const int64_t bad[ROWS] = {3, 5, 2, N};
   CHECK_STATUS(rl_topk(RL_F64, ROWS, N, K, x, 1, N, bad, NULL, K, idx, K, 0, &failed), RL_ERR_SIZE);
   CHECK(failed == 2, "length 2 is below k, got row %d", (int)failed);
   const int64_t large[ROWS] = {3, 5, 9, N + 1};
-  CHECK_STATUS(rl_topk(RL_F64, ROWS, N, K, x, 1, N, large, NULL, K, idx, K, 0, &failed), RL_ERR_SIZE);
+  CHECK_STATUS(rl_topk(RL_F64, ROWS, N, K, x, 1, N, large, NULL, K, idx, K, 0, &failed),
+               RL_ERR_SIZE);
   free(x);
 }
 

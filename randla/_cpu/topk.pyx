@@ -71,7 +71,7 @@ class FoundNaN(ValueError):
 def topk(int type, x, int64_t k, lengths, val, idx, unsigned flags, bint kth=False):
     """Select from each row of x, not empty, into val and idx, C-contiguous or None.
 
-    x: a matrix, 16-bit floats as uint16; its strides are multiples of its item size.  lengths: int64,
+    x: a matrix, bfloat16 as uint16; strides are multiples of the item size.  lengths: int64,
     contiguous, or None.  idx: int64 or int32.  kth: number k alone.
     """
     cdef Py_buffer source, values, indices, sizes

@@ -15,10 +15,8 @@
 #include "elements.inc"
 #include "topk.inc"
 
-#define TABLE(p)                                                                            \
-  {                                                                                         \
-    widen_##p, keys_##p, collect_##p, between_##p, tally_##p, kth_##p, emit_##p,            \
-        store_values_##p, store_indices_##p, first_nan_##p, places_##p                      \
-  }
+#define TABLE(p)                                                                      \
+  {widen_##p, keys_##p,         collect_##p,       between_##p,   tally_##p, kth_##p, \
+   emit_##p,  store_values_##p, store_indices_##p, first_nan_##p, places_##p}
 extern const rl_topk_kernels RL_CAT(rl_topk_kernels, RL_ISA);
 const rl_topk_kernels RL_CAT(rl_topk_kernels, RL_ISA) = {.s = TABLE(s), .d = TABLE(d)};
