@@ -474,8 +474,8 @@ class _Spec:
     """Checked arguments.  `xp` is None for NumPy, where `x` is a matrix of `rows` rows."""
 
     __slots__ = (
-        "axis", "batch", "dtype", "index_dtype", "k", "largest", "lengths", "n", "nan", "rows",
-        "shape", "sorted", "x", "xp",
+        "axis", "batch", "dtype", "index_dtype", "k", "largest", "last", "lengths", "n", "nan",
+        "rows", "shape", "sorted", "x", "xp",
     )  # fmt: skip
     dtype: Any
     lengths: Any
@@ -506,6 +506,7 @@ class _Spec:
         else:
             _check_dtype(self.xp, x.dtype)
         self.axis = validate.axis(axis, len(self.shape), "x")
+        self.last = self.axis == len(self.shape) - 1
         self.n = self.shape[self.axis]
         self.batch = self.shape[: self.axis] + self.shape[self.axis + 1 :]
         self.rows = math.prod(self.batch)
@@ -564,9 +565,10 @@ def _index_dtype(given: Any, n: int) -> np.dtype:
         raise ValueError(f"index_dtype must be int64 or int32, got {given!r}")
     if name == "int32" and n > 2**31:
         raise ValueError(f"index_dtype int32 is for axes up to 2**31 elements, got {n}")
-    return np.dtype(name)
+    return _INT64 if name == "int64" else _INT32
 
 
+_INT32 = np.dtype(np.int32)
 _INT64 = np.dtype(np.int64)
 
 
@@ -593,7 +595,7 @@ def _run(spec: _Spec, values: Any, indices: Any, *, kth: bool = False) -> None:
     """Let the C core write the selection of each row into C-contiguous arrays, not empty."""
     binding = dispatch.backend("numpy").topk
     dtype, code, buffered = _type_of(spec.x.dtype)
-    x = spec.x if spec.axis == len(spec.shape) - 1 else np.moveaxis(spec.x, spec.axis, -1)
+    x = spec.x if spec.last else np.moveaxis(spec.x, spec.axis, -1)
     x = x.reshape(spec.rows, spec.n)  # a view where strides allow it
     size = dtype.itemsize
     odd = x.strides[0] % size or x.strides[1] % size or not x.flags.aligned
@@ -622,33 +624,36 @@ def _select(
     spec: _Spec, wanted: tuple[bool, bool], out: tuple[Any, Any]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Values and indices, as far as they are wanted, where `out` says or in new arrays."""
-    k, last = spec.k, spec.axis == len(spec.shape) - 1
-    shape = (*spec.shape[: spec.axis], k, *spec.shape[spec.axis + 1 :])
-    buffers: list[Any] = [None, None]
-    for i, dtype in enumerate((spec.dtype, spec.index_dtype)):
-        if not wanted[i]:
-            continue
-        if out[i] is not None:
-            validate.output(out[i], shape, dtype, spec.x)
-        if out[i] is not None and last and out[i].flags.c_contiguous:
-            buffers[i] = out[i]
-        else:
-            validate.fits_memory("x", (spec.rows, k), dtype)
-            buffers[i] = np.empty((spec.rows, k), dtype)
-    if out[0] is not None and out[1] is not None:
-        validate.output(out[0], shape, spec.dtype, out[1])
-    if spec.rows and k:
-        _run(spec, *buffers)
-    result: list[Any] = []
-    for buffer, target in zip(buffers, out, strict=True):
-        if buffer is None or buffer is target:
-            result.append(buffer)
-        elif target is None:
-            result.append(_restore(spec, buffer))
-        else:
-            target[...] = _restore(spec, buffer)
-            result.append(target)
-    return result[0], result[1]
+    if out[0] is not None and out[1] is not None and isinstance(out[1], np.ndarray):
+        validate.output(out[0], _shape(spec), spec.dtype, spec.x, out[1])
+    values = _buffer(spec, out[0], spec.dtype) if wanted[0] else None
+    indices = _buffer(spec, out[1], spec.index_dtype) if wanted[1] else None
+    if spec.rows and spec.k:
+        _run(spec, values, indices)
+    return _deliver(spec, values, out[0]), _deliver(spec, indices, out[1])
+
+
+def _shape(spec: _Spec) -> tuple[int, ...]:
+    return (*spec.shape[: spec.axis], spec.k, *spec.shape[spec.axis + 1 :])
+
+
+def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> np.ndarray:
+    """Where the core writes: `out` if it can, else a new array, its axis last."""
+    if out is not None:
+        target = validate.output(out, _shape(spec), dtype, spec.x)
+        if spec.last and target.flags.c_contiguous:
+            return target
+    validate.fits_memory("x", (spec.rows, spec.k), dtype)
+    return np.empty((*spec.batch, spec.k), dtype)
+
+
+def _deliver(spec: _Spec, buffer: np.ndarray | None, out: Any) -> Any:
+    if buffer is None or buffer is out:
+        return buffer
+    if out is None:
+        return buffer if spec.last else np.ascontiguousarray(np.moveaxis(buffer, -1, spec.axis))
+    out[...] = np.moveaxis(buffer, -1, spec.axis)
+    return out
 
 
 def _chosen(spec: _Spec) -> np.ndarray:
@@ -662,8 +667,7 @@ def _chosen(spec: _Spec) -> np.ndarray:
 def _restore(spec: _Spec, a: np.ndarray) -> np.ndarray:
     """Rows back to where the axis of x was."""
     a = a.reshape(*spec.batch, a.shape[-1])
-    last = len(spec.shape) - 1
-    return a if spec.axis == last else np.ascontiguousarray(np.moveaxis(a, -1, spec.axis))
+    return a if spec.last else np.ascontiguousarray(np.moveaxis(a, -1, spec.axis))
 
 
 # ---- reference -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "kernels/topk_kernels.h"
 #include "memory.h"
 #include "test_common.h"
 #include "threads.h"
@@ -377,23 +378,64 @@ static void interruption(void) {
   free(idx);
 }
 
-/* Data that put the sample where the bounds miss: radix counting must come to the same result. */
+/* All paths of long rows: candidates, two passes, bounds that many elements equal; on several threads. */
+static void long_rows(void) {
+  static const rl_dtype types[] = {RL_F32, RL_F64, RL_I64, RL_F16, RL_U8};
+  static const int kinds[] = {1, 4, 5, 9};
+  const int64_t n = test_quick() ? 36000 : 140000;
+  for (int t = 0; t < 5; t++)
+    for (int kind = 0; kind < 4; kind++)
+      for (int threads = 1; threads <= 3; threads += 2) {
+        threads_set(threads);
+        one_case(types[t], kinds[kind], 1, n, 20, threads == 3, 3, 0);
+        one_case(types[t], kinds[kind], 1, n, n / 2, threads == 3, 3, 0);
+      }
+  threads_set(1);
+}
+
+/* Rows whose sampled places hold only small elements, so that bounds miss twice and radix counting decides. */
 static void adversary(void) {
-  enum { N = 70000, K = 35000 };
-  static const int64_t places[] = {64, 66, 67, 68, 69, 70};
-  int32_t *x = test_alloc(sizeof *x * N);
-  int64_t *idx = test_alloc(sizeof *idx * K);
-  for (size_t t = 0; t < sizeof places / sizeof *places; t++) {
-    /* large numbers in neighbourhoods, few of which a sample sees */
-    for (int i = 0; i < N; i++) x[i] = i / places[t] % 2 ? 1000000 + i % 1000 : i % 1000;
-    CHECK_STATUS(rl_topk(RL_I32, 1, N, K, x, 1, N, NULL, NULL, K, idx, K, 0, NULL), RL_OK);
-    int64_t large = 0, found = 0;
-    for (int i = 0; i < N; i++) large += x[i] >= 1000000;
-    for (int i = 0; i < K; i++) found += x[idx[i]] >= 1000000;
-    CHECK(found == (large < K ? large : K), "%d of %d large numbers", (int)found, (int)large);
+  enum { N = 70000, SAMPLE = 4096, NEIGHBOURS = 4 };
+  static const uint32_t seeds[] = {0, 0x2545F491U}; /* those of topk.inc */
+  static const int64_t ks[] = {20, N / 2, N - 9};
+  double *x = test_alloc(sizeof *x * N);
+  int32_t *y = test_alloc(sizeof *y * N);
+  int64_t *idx = test_alloc(sizeof *idx * N), *same = test_alloc(sizeof *same * N);
+  int64_t sampled = 0;
+  for (int i = 0; i < N; i++) y[i] = 1000000 + test_below(1 << 20);
+  for (int s = 0; s < 2; s++)
+    for (int64_t i = 0; i < SAMPLE / NEIGHBOURS; i++)
+      for (int q = 0; q < NEIGHBOURS; q++)
+        y[rl_topk_sample(i, (double)(N - NEIGHBOURS + 1) / (SAMPLE / NEIGHBOURS), seeds[s]) + q] =
+            test_below(1000);
+  for (int i = 0; i < N; i++) {
+    x[i] = y[i];
+    sampled += y[i] < 1000;
+  }
+  for (int t = 0; t < 3; t++) {
+    const int64_t k = ks[t];
+    CHECK_STATUS(rl_topk(RL_I32, 1, N, k, y, 1, N, NULL, NULL, k, idx, k, 0, NULL), RL_OK);
+    CHECK_STATUS(rl_topk(RL_F64, 1, N, k, x, 1, N, NULL, NULL, k, same, k, 0, NULL), RL_OK);
+    CHECK(memcmp(idx, same, sizeof *idx * (size_t)k) == 0, "k = %d: types differ", (int)k);
+    int64_t small = 0;
+    int32_t threshold = INT32_MAX;
+    char *taken = test_alloc(N);
+    memset(taken, 0, N);
+    for (int64_t i = 0; i < k; i++) {
+      small += y[idx[i]] < 1000;
+      threshold = y[idx[i]] < threshold ? y[idx[i]] : threshold;
+      taken[idx[i]] = 1;
+    }
+    CHECK(small == (k > N - sampled ? k - (N - sampled) : 0), "k = %d: %d small", (int)k,
+          (int)small);
+    for (int i = 0; i < N; i++)
+      CHECK(taken[i] || y[i] <= threshold, "k = %d: %d is larger", (int)k, i);
+    free(taken);
   }
   free(x);
+  free(y);
   free(idx);
+  free(same);
 }
 
 /* ---- arguments ---------------------------------------------------------------------------------------- */
@@ -452,6 +494,7 @@ int main(void) {
     nan_policies();
     lengths();
     flush_to_zero();
+    long_rows();
     adversary();
     if (test_quick() < 2) interruption();
   }
