@@ -169,3 +169,19 @@ def test_gradient():
 def test_jax_tracer():
     with pytest.raises(TypeError, match="x is a JAX tracer"):
         jax.jit(lambda a: topk(a, 2).values)(jax.numpy.zeros(4))
+
+
+def test_flush_to_zero():
+    """torch may have switched it on: to the kernels subnormal numbers keep their order."""
+    rng = np.random.default_rng(0)
+    rows = [
+        rng.standard_normal(5000) * 2.0**-1022,
+        (rng.standard_normal(5000) * 2.0**-126).astype("f"),
+    ]
+    wanted = [topk_indices(x, k) for x in rows for k in (20, 2500)]
+    try:
+        assert torch.set_flush_denormal(True)
+        found = [topk_indices(x, k) for x in rows for k in (20, 2500)]
+    finally:
+        torch.set_flush_denormal(False)
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
