@@ -29,8 +29,6 @@
 #define KEYS_MOST 8192
 /* Candidates are collected where k is at most this part of n. */
 #define FEW_ENOUGH 16
-/* Radix sort beats comparing all pairs from here on. */
-#define PAIRS_MOST 128
 
 typedef struct {
   int64_t start, count, base; /* in the list of candidates; base: what their indices count from */

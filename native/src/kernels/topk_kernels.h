@@ -31,36 +31,39 @@ enum { RL_TOPK_VALUES = 1, RL_TOPK_INDICES = 2 };
 /* Every output of a kernel needs this many elements more than it is said to write. */
 #define RL_TOPK_PAD 16
 
-#define RL_TOPK_KERNEL_TABLE(INT, name)                                                                \
-  typedef struct {                                                                                     \
-    INT threshold;                                                                                     \
-    int64_t above; /* number of keys > threshold */                                                    \
-    int64_t equal; /* number of keys == threshold, where k > above */                                  \
-  } name##_cut;                                                                                        \
-  typedef struct {                                                                                     \
-    /* words from elements of `size` < sizeof(INT) bytes, in the high bits */                          \
-    void (*widen)(int size, const void *x, int64_t n, INT *w);                                         \
-    /* ahead: bytes to what will be read next, which is fetched meanwhile; 0: nothing */               \
-    void (*keys)(const rl_topk_order *order, const INT *w, int64_t n, int64_t ahead, INT *key);        \
+/* As many keys as places() takes: beyond, radix sort is faster. */
+#define RL_TOPK_PAIRS 128
+
+#define RL_TOPK_KERNEL_TABLE(INT, name)                                                                              \
+  typedef struct {                                                                                                   \
+    INT threshold;                                                                                                   \
+    int64_t above; /* number of keys > threshold */                                                                  \
+    int64_t equal; /* number of keys == threshold, where k > above */                                                \
+  } name##_cut;                                                                                                      \
+  typedef struct {                                                                                                   \
+    /* words from elements of `size` < sizeof(INT) bytes, in the high bits */                                        \
+    void (*widen)(int size, const void *x, int64_t n, INT *w);                                                       \
+    /* ahead: bytes to what will be read next, which is fetched meanwhile; 0: nothing */                             \
+    void (*keys)(const rl_topk_order *order, const INT *w, int64_t n, int64_t ahead, INT *key);                      \
     /* words and positions, beginning with `first`, of the keys > low; their number.     \
-     * many: about how many of a thousand will qualify */             \
-    int64_t (*collect)(const rl_topk_order *order, const INT *w, int64_t n, int64_t ahead,             \
-                       INT first, INT low, int many, INT *word, INT *index);                           \
-    /* the keys in the open interval (low, high), their number; *top: how many are >= high */          \
-    int64_t (*between)(const INT *key, int64_t n, INT low, INT high, INT *middle, int64_t *top);       \
-    void (*tally)(const INT *key, int64_t n, INT threshold, int64_t *above, int64_t *equal);           \
+     * many: about how many of a thousand will qualify */                           \
+    int64_t (*collect)(const rl_topk_order *order, const INT *w, int64_t n, int64_t ahead,                           \
+                       INT first, INT low, int many, INT *word, INT *index);                                         \
+    /* the keys in the open interval (low, high), their number; *top: how many are >= high */                        \
+    int64_t (*between)(const INT *key, int64_t n, INT low, INT high, INT *middle, int64_t *top);                     \
+    void (*tally)(const INT *key, int64_t n, INT threshold, int64_t *above, int64_t *equal);                         \
     /* the k-th largest of 1 <= k <= n keys; unless `exact`, perhaps any threshold with above == k.  \
-     * scratch: 2 (n + RL_TOPK_PAD) */ \
-    name##_cut (*kth)(const INT *key, int64_t n, int64_t k, int exact, INT *scratch);                  \
+     * scratch: 2 (n + RL_TOPK_PAD) */               \
+    name##_cut (*kth)(const INT *key, int64_t n, int64_t k, int exact, INT *scratch);                                \
     /* words and indices where key >= threshold; without `index`: positions from `first`; `what`:    \
-     * which of the two */ \
-    int64_t (*emit)(int what, const INT *key, const INT *w, const INT *index, INT first,               \
-                    int64_t n, INT threshold, INT *word, INT *position);                               \
-    void (*store_values)(int size, const INT *w, int64_t n, void *val);                                \
-    void (*store_indices)(int size, const INT *index, int64_t n, int64_t base, void *idx);             \
-    int64_t (*first_nan)(const rl_topk_order *order, const INT *w, int64_t n); /* -1: none */          \
-    /* place[i]: how many keys come before key i, larger ones first, equal ones by position */         \
-    void (*places)(const INT *key, int64_t n, INT *place);                                             \
+     * which of the two */               \
+    int64_t (*emit)(int what, const INT *key, const INT *w, const INT *index, INT first,                             \
+                    int64_t n, INT threshold, INT *word, INT *position);                                             \
+    void (*store_values)(int size, const INT *w, int64_t n, void *val);                                              \
+    void (*store_indices)(int size, const INT *index, int64_t n, int64_t base, void *idx);                           \
+    int64_t (*first_nan)(const rl_topk_order *order, const INT *w, int64_t n); /* -1: none */                        \
+    /* place[i]: how many of n <= RL_TOPK_PAIRS keys come before key i, larger ones first, equal ones by position */ \
+    void (*places)(const INT *key, int64_t n, INT *place);                                                           \
   } name;
 RL_TOPK_KERNEL_TABLE(int32_t, rl_topk_kernels_s)
 RL_TOPK_KERNEL_TABLE(int64_t, rl_topk_kernels_d)
