@@ -129,18 +129,21 @@ RL_INLINE int vpopcount(unsigned bits) {
   RL_ENTRIES_16(b), RL_ENTRIES_16(b + 16), RL_ENTRIES_16(b + 32), RL_ENTRIES_16(b + 48)
 static const uint64_t rl_compaction[256] __attribute__((aligned(64), unused)) = {
     RL_ENTRIES_64(0), RL_ENTRIES_64(64), RL_ENTRIES_64(128), RL_ENTRIES_64(192)};
-/* bit b of an index becomes bits 2 b and 2 b + 1: a double is a pair of 32-bit lanes */
-static const unsigned char rl_pairs[16] __attribute__((unused)) = {
-    0, 3, 12, 15, 48, 51, 60, 63, 192, 195, 204, 207, 240, 243, 252, 255};
-RL_INLINE __m256i vcompaction(unsigned bits) {
-  return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&rl_compaction[bits]));
-}
+/* the same for doubles, as pairs of 32-bit lanes */
+static const int32_t rl_compaction_d[16][8] __attribute__((aligned(64), unused)) = {
+    {0, 1, 0, 1, 0, 1, 0, 1}, {0, 1, 0, 1, 0, 1, 0, 1}, {2, 3, 0, 1, 0, 1, 0, 1},
+    {0, 1, 2, 3, 0, 1, 0, 1}, {4, 5, 0, 1, 0, 1, 0, 1}, {0, 1, 4, 5, 0, 1, 0, 1},
+    {2, 3, 4, 5, 0, 1, 0, 1}, {0, 1, 2, 3, 4, 5, 0, 1}, {6, 7, 0, 1, 0, 1, 0, 1},
+    {0, 1, 6, 7, 0, 1, 0, 1}, {2, 3, 6, 7, 0, 1, 0, 1}, {0, 1, 2, 3, 6, 7, 0, 1},
+    {4, 5, 6, 7, 0, 1, 0, 1}, {0, 1, 4, 5, 6, 7, 0, 1}, {2, 3, 4, 5, 6, 7, 0, 1},
+    {0, 1, 2, 3, 4, 5, 6, 7}};
 RL_INLINE void vcompress_s(int32_t *p, unsigned bits, rl_vis v) {
-  _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32((__m256i)v, vcompaction(bits)));
+  const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&rl_compaction[bits]));
+  _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32((__m256i)v, at));
 }
 RL_INLINE void vcompress_d(int64_t *p, unsigned bits, rl_vid v) {
-  _mm256_storeu_si256((__m256i *)p,
-                      _mm256_permutevar8x32_epi32((__m256i)v, vcompaction(rl_pairs[bits])));
+  const __m256i at = _mm256_load_si256((const __m256i *)rl_compaction_d[bits]);
+  _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32((__m256i)v, at));
 }
 #elif RL_VECTOR_BYTES == 64 && defined __AVX512F__
 RL_INLINE void vcompress_s(int32_t *p, unsigned bits, rl_vis v) {
