@@ -78,7 +78,7 @@ def topk(
         How many elements of each row exist, from `k` to the length of the axis; what follows is not
         looked at.  Its shape is that of `x` without `axis`.
     index_dtype : dtype, optional
-        int64 (the default for NumPy and torch) or int32.
+        Either int64 (the default for NumPy and torch) or int32.
     out : tuple of ndarray, optional
         Where a NumPy result goes: ``(values, indices)``, of the shapes and dtypes of the result,
         any strides, no overlap with `x`.  Undefined after an error.
@@ -229,7 +229,7 @@ def topk_indices(
     lengths : array_like of int, optional
         How many elements of each row exist.
     index_dtype : dtype, optional
-        int64 (the default for NumPy and torch) or int32.
+        Either int64 (the default for NumPy and torch) or int32.
     out : ndarray, optional
         Where a NumPy result goes.
 
@@ -369,7 +369,7 @@ def partition_indices(
     nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
         What a NaN means, as for `topk`; ``"propagate"`` is ``"greatest"`` here.
     index_dtype : dtype, optional
-        int64 (the default for NumPy and torch) or int32.
+        Either int64 (the default for NumPy and torch) or int32.
 
     Returns
     -------
