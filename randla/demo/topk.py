@@ -45,8 +45,8 @@ def run(demo: Demo) -> Panel:
         rows,
     )
     print(
-        "\nspeed over: as above.  of one reading: the time of randla over that of the largest of the"
-        "\nsame scores.  Other libraries may choose otherwise among equal scores."
+        "\nspeed over: as above.  of one reading: the time of randla over that of numpy.max of"
+        "\nthe same scores.  Other libraries may choose otherwise among equal scores."
     )
     return panel
 
