@@ -10,7 +10,7 @@ import randla
 # What we do not ask for: GL01 (the summary on a line of its own), SS05 (an infinitive: nouns begin
 # sentences here), ES01 and SA01 (not everything has more to say, or relatives).
 IGNORED = {"GL01", "SS05", "ES01", "SA01"}
-# Reports list their fields under Attributes, and are shown where functions return them.
+# Reports and results list their fields under Attributes, and are shown where functions return them.
 IGNORED_OF_INFO = {"PR01", "EX01"}
 # The example of a class shows its methods.
 IGNORED_OF_METHODS = {"EX01"}
@@ -38,7 +38,7 @@ def main() -> int:
     wrong = []
     for name in public:
         ignored = IGNORED
-        if name.endswith("Info"):
+        if name.endswith(("Info", "Result")):
             ignored = ignored | IGNORED_OF_INFO
         if name.rpartition(".")[0].rpartition(".")[2][0].isupper():
             ignored = ignored | IGNORED_OF_METHODS

@@ -10,18 +10,38 @@ from ._core.random import Stream
 from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
+from ._topk import (
+    PartitionResult,
+    TopKResult,
+    kth_value,
+    merge_topk,
+    partition_indices,
+    topk,
+    topk_indices,
+    topk_mask,
+    topk_values,
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
+    "PartitionResult",
     "Stream",
+    "TopKResult",
     "__version__",
     "expm",
     "expm_frechet",
     "expm_multiply",
     "get_include",
+    "kth_value",
+    "merge_topk",
     "num_threads",
+    "partition_indices",
     "show_config",
+    "topk",
+    "topk_indices",
+    "topk_mask",
+    "topk_values",
 ]

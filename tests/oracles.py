@@ -247,3 +247,19 @@ def random_matrices(char: str, n: int, count: int, norm: float = 1.0, seed: int 
     A = A.astype(char) / np.asarray(np.sqrt(n) or 1, dtype=char.lower())
     A.flags.writeable = False
     return A
+
+
+# ---- selection ---------------------------------------------------------------------------------
+
+
+def topk_oracle(row, k, largest=True, nan="greatest"):
+    """Indices of the k best of one row, best first: a stable sort by what the order means."""
+    row = np.asarray(row)
+    if row.dtype.kind in "biu":  # exact in Python's integers, which have no largest one
+        keys = [int(v) for v in row]
+    else:
+        lowest, highest = (-2, 0.0), (2, 0.0)
+        missing = highest if nan == "greatest" else lowest
+        keys = [missing if v != v else (0, v) for v in row.astype(np.float64).tolist()]
+    order = sorted(range(len(row)), key=keys.__getitem__, reverse=largest)  # stable both ways
+    return np.array(order[:k], dtype=np.int64)

@@ -6,6 +6,8 @@ import time
 
 import numpy as np
 
+import randla
+
 PAUSE = 0.04  # waiting threads of a BLAS spin for some 30 ms, and would slow the next library
 
 
@@ -36,6 +38,26 @@ def speed(slow, fast, *, pause=PAUSE, seconds=1.5, shortest=5e-3):
         order = (0, 1) if len(ratios) % 2 == 0 else (1, 0)
         taken = {i: sample(*pair[i]) for i in order}
         ratios.append(taken[0] / taken[1])
+    return statistics.median(ratios)
+
+
+def limited_speed(call, few, many, rounds=9):
+    """Time under `few` threads over that under `many`; setting the limit is not timed."""
+    ratios = []
+    for number in range(rounds):
+        taken = {}
+        for threads in (few, many) if number % 2 == 0 else (many, few):
+            with randla.num_threads(threads):
+                call()
+                start = time.perf_counter()
+                call()
+                once = max(time.perf_counter() - start, 1e-7)
+                repeats = max(1, int(5e-3 / once))
+                start = time.perf_counter()
+                for _ in range(repeats):
+                    call()
+                taken[threads] = (time.perf_counter() - start) / repeats
+        ratios.append(taken[few] / taken[many])
     return statistics.median(ratios)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import randla
 
-from ._common import exact_error, exact_expm, speed
+from ._common import exact_error, exact_expm, limited_speed, speed
 
 BATCHES = [
     "4096x4 float64",
@@ -264,29 +264,6 @@ class Threads:
         return limited_speed(call, 1, 2)
 
     track_two_threads.unit = "x the speed of one thread"
-
-
-def limited_speed(call, few, many, rounds=9):
-    """Time under `few` threads over that under `many`; setting the limit is not timed."""
-    import statistics
-    import time
-
-    ratios = []
-    for number in range(rounds):
-        taken = {}
-        for threads in (few, many) if number % 2 == 0 else (many, few):
-            with randla.num_threads(threads):
-                call()
-                start = time.perf_counter()
-                call()
-                once = max(time.perf_counter() - start, 1e-7)
-                repeats = max(1, int(5e-3 / once))
-                start = time.perf_counter()
-                for _ in range(repeats):
-                    call()
-                taken[threads] = (time.perf_counter() - start) / repeats
-        ratios.append(taken[few] / taken[many])
-    return statistics.median(ratios)
 
 
 # ---- accuracy --------------------------------------------------------------------------------

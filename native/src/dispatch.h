@@ -5,12 +5,14 @@
 #include "kernels/expm_kernels.h"
 #include "kernels/expm_multiply.h"
 #include "kernels/sums.h"
+#include "kernels/topk_kernels.h"
 
 typedef struct {
   const char *level;
   const rl_expm_kernels *expm;
   const rl_action_kernels *action;
   const rl_sums_kernels *sums;
+  const rl_topk_kernels *topk;
 } rl_kernels;
 
 /* The level chosen by rl_set_isa(), else the best that this processor has.  Never NULL. */

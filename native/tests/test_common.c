@@ -95,6 +95,14 @@ void *guarded_data(const guarded *g) { return g->bytes + g->margin * g->size; }
 void guarded_fill(guarded *g) { memset(g->bytes, PATTERN, (g->count + 2 * g->margin) * g->size); }
 void guarded_free(guarded *g) { free(g->bytes); }
 
+int guarded_margins(const guarded *g) {
+  const size_t margin = g->margin * g->size, after = margin + g->count * g->size;
+  int intact = 1;
+  for (size_t i = 0; i < margin; i++)
+    intact &= g->bytes[i] == PATTERN && g->bytes[after + i] == PATTERN;
+  return intact;
+}
+
 int guarded_intact(const guarded *g, int64_t batch, int64_t n, int64_t ld, int64_t stride) {
   const size_t all = g->count + 2 * g->margin;
   unsigned char *output = test_alloc(all);

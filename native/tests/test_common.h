@@ -57,7 +57,9 @@ guarded guarded_new(size_t count, size_t size);
 void *guarded_data(const guarded *g); /* element 0 */
 void guarded_fill(guarded *g);
 void guarded_free(guarded *g);
-/* Is the pattern everywhere but in `batch` matrices of n columns of n elements?  (batch 0: everywhere.) */
+/* Is the pattern in both margins?  Is it everywhere but in `batch` matrices of n columns of n elements?  (batch 0:
+ * everywhere.) */
+int guarded_margins(const guarded *g);
 int guarded_intact(const guarded *g, int64_t batch, int64_t n, int64_t ld, int64_t stride);
 
 #endif

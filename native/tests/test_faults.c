@@ -37,6 +37,22 @@ static int allocations;
 #include "generic.h"
 #include "test_faults.inc"
 
+static void faults_topk(void) {
+  static const int sizes[] = {1, 100, 5000, 100000};
+  for (int t = 0; t < 4; t++)
+    for (int sorted = 0; sorted < 2; sorted++) {
+      const int n = sizes[t], k = n / 3 + 1;
+      double *x = test_alloc(sizeof *x * (size_t)n);
+      for (int i = 0; i < n; i++) x[i] = test_uniform();
+      guarded e = guarded_new((size_t)k, sizeof *x);
+      FAULTS(rl_topk(RL_F64, 1, n, k, x, 1, n, NULL, guarded_data(&e), k, NULL, k,
+                     sorted ? RL_TOPK_SORTED : 0, NULL),
+             e, "topk, n = %d, sorted %d", n, sorted)
+      guarded_free(&e);
+      free(x);
+    }
+}
+
 int main(void) {
   test_begin();
   ref_blas_use(0);
@@ -53,6 +69,7 @@ int main(void) {
     faults_d();
     faults_c();
     faults_z();
+    faults_topk();
   }
   CHECK(allocations > 0, "no allocation was seen: are faults compiled in?");
   return test_end();

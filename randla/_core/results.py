@@ -20,11 +20,14 @@ class Result(tuple[Any, ...]):
     def __new__(cls, *values: Any, **extras: Any) -> Result:
         if len(values) != len(cls._fields):
             raise TypeError(f"{cls.__name__} takes {len(cls._fields)} arrays, got {len(values)}")
-        unknown = set(extras) - set(cls._extras)
-        if unknown:
-            raise TypeError(f"{cls.__name__} has no attribute {sorted(unknown)[0]!r}")
         self = super().__new__(cls, values)
-        self.__dict__.update(dict.fromkeys(cls._extras) | extras)
+        if cls._extras:
+            self.__dict__.update(dict.fromkeys(cls._extras))
+        if extras:
+            unknown = set(extras) - set(cls._extras)
+            if unknown:
+                raise TypeError(f"{cls.__name__} has no attribute {sorted(unknown)[0]!r}")
+            self.__dict__.update(extras)
         return self
 
     def __getattr__(self, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -108,6 +108,40 @@ def tolerance(tol: Any) -> float:
     if not 0 < value < 1:
         raise ValueError(f"tol must be in (0, 1), got {tol}")
     return value
+
+
+def integer(name: str, value: Any) -> int:
+    """Require an integer, of Python or of NumPy."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    return int(value.__index__())
+
+
+def inside(name: str, value: int, low: int, high: int, why: str = "") -> None:
+    """Require low <= value <= high."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}]{why}, got {value}")
+
+
+def axis(value: Any, ndim: int, name: str) -> int:
+    """Require an axis of an array; counted from 0."""
+    if ndim == 0:
+        raise ValueError(f"{name} must have at least one dimension, got none")
+    where = integer("axis", value)
+    if not -ndim <= where < ndim:
+        raise np.exceptions.AxisError(where, ndim)
+    return where % ndim
+
+
+def pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
+    """Require a sequence, not empty, of pairs."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"{name} must be a sequence of pairs, got {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        raise TypeError(f"{name} must hold pairs (values, indices)")
+    return list(value)
 
 
 def option(name: str, value: Any, allowed: Iterable[Any]) -> None:

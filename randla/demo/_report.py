@@ -14,8 +14,14 @@ from .. import show_config
 
 PEERS = {"SciPy": "scipy", "torch": "torch", "JAX": "jax"}
 # Okabe and Ito's colours, told apart by colour-blind eyes; the lines are labelled directly.
-COLOURS = {"randla": "#D55E00", "SciPy": "#0072B2", "torch": "#009E73", "JAX": "#CC79A7"}
-MARKERS = {"randla": "o", "SciPy": "s", "torch": "^", "JAX": "D"}
+COLOURS = {
+    "randla": "#D55E00",
+    "SciPy": "#0072B2",
+    "NumPy": "#0072B2",
+    "torch": "#009E73",
+    "JAX": "#CC79A7",
+}
+MARKERS = {"randla": "o", "SciPy": "s", "NumPy": "s", "torch": "^", "JAX": "D"}
 
 
 @dataclass

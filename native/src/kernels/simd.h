@@ -88,6 +88,8 @@ RL_INLINE unsigned vbits_s(rl_vis m) {
   return (unsigned)_mm256_movemask_ps((__m256)m);
 #elif RL_VECTOR_BYTES == 16 && defined __SSE2__
   return (unsigned)__builtin_ia32_movmskps((rl_vs)m);
+#elif RL_VECTOR_BYTES == 16 && defined __ARM_NEON && !defined RL_NO_NEON
+  return vaddvq_u32(vandq_u32((uint32x4_t)m, (uint32x4_t){1, 2, 4, 8}));
 #else
   unsigned bits = 0;
   for (unsigned i = 0; i < sizeof m / sizeof m[0]; i++) bits |= (m[i] & 1U) << i;
@@ -107,6 +109,87 @@ RL_INLINE unsigned vbits_d(rl_vid m) {
   return bits;
 #endif
 }
+
+/* How many bits are set.  The baseline of x86-64 has no instruction for it. */
+RL_INLINE int vpopcount(unsigned bits) {
+#if RL_VECTOR_BYTES == 16
+  return (int)(0x4332322132212110U >> (4 * bits) & 7);
+#else
+  return __builtin_popcount(bits);
+#endif
+}
+
+/* ---- compaction: the lanes whose bit is set, in order ------------------------------------------------
+ * p[0 .. vpopcount(bits) - 1] become those lanes; what follows, up to a whole vector, is overwritten.
+ * With AVX-512 compression stays in the register: into memory it is microcoded on some processors. */
+#if RL_VECTOR_BYTES == 32 && defined __AVX2__
+/* byte j of entry `bits`: the number of the j-th bit that is set */
+#define RL_SET(bits, b) \
+  ((uint64_t)((bits) >> (b) & 1) * (b) << 8 * __builtin_popcount((bits) & ((1 << (b)) - 1)))
+#define RL_ENTRY(bits)                                                                      \
+  RL_SET(bits, 1) | RL_SET(bits, 2) | RL_SET(bits, 3) | RL_SET(bits, 4) | RL_SET(bits, 5) | \
+      RL_SET(bits, 6) | RL_SET(bits, 7)
+#define RL_ENTRIES_4(b) RL_ENTRY(b), RL_ENTRY(b + 1), RL_ENTRY(b + 2), RL_ENTRY(b + 3)
+#define RL_ENTRIES_16(b) \
+  RL_ENTRIES_4(b), RL_ENTRIES_4(b + 4), RL_ENTRIES_4(b + 8), RL_ENTRIES_4(b + 12)
+#define RL_ENTRIES_64(b) \
+  RL_ENTRIES_16(b), RL_ENTRIES_16(b + 16), RL_ENTRIES_16(b + 32), RL_ENTRIES_16(b + 48)
+static const uint64_t rl_compaction[256] __attribute__((aligned(64), unused)) = {
+    RL_ENTRIES_64(0), RL_ENTRIES_64(64), RL_ENTRIES_64(128), RL_ENTRIES_64(192)};
+/* the same for doubles, as pairs of 32-bit lanes */
+static const int32_t rl_compaction_d[16][8] __attribute__((aligned(64), unused)) = {
+    {0, 1, 0, 1, 0, 1, 0, 1}, {0, 1, 0, 1, 0, 1, 0, 1}, {2, 3, 0, 1, 0, 1, 0, 1},
+    {0, 1, 2, 3, 0, 1, 0, 1}, {4, 5, 0, 1, 0, 1, 0, 1}, {0, 1, 4, 5, 0, 1, 0, 1},
+    {2, 3, 4, 5, 0, 1, 0, 1}, {0, 1, 2, 3, 4, 5, 0, 1}, {6, 7, 0, 1, 0, 1, 0, 1},
+    {0, 1, 6, 7, 0, 1, 0, 1}, {2, 3, 6, 7, 0, 1, 0, 1}, {0, 1, 2, 3, 6, 7, 0, 1},
+    {4, 5, 6, 7, 0, 1, 0, 1}, {0, 1, 4, 5, 6, 7, 0, 1}, {2, 3, 4, 5, 6, 7, 0, 1},
+    {0, 1, 2, 3, 4, 5, 6, 7}};
+RL_INLINE void vcompress_s(int32_t *p, unsigned bits, rl_vis v) {
+  const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&rl_compaction[bits]));
+  _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32((__m256i)v, at));
+}
+RL_INLINE void vcompress_d(int64_t *p, unsigned bits, rl_vid v) {
+  const __m256i at = _mm256_load_si256((const __m256i *)rl_compaction_d[bits]);
+  _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32((__m256i)v, at));
+}
+#elif RL_VECTOR_BYTES == 64 && defined __AVX512F__
+RL_INLINE void vcompress_s(int32_t *p, unsigned bits, rl_vis v) {
+  _mm512_storeu_si512(p, _mm512_maskz_compress_epi32((__mmask16)bits, (__m512i)v));
+}
+RL_INLINE void vcompress_d(int64_t *p, unsigned bits, rl_vid v) {
+  _mm512_storeu_si512(p, _mm512_maskz_compress_epi64((__mmask8)bits, (__m512i)v));
+}
+#else
+#if RL_VECTOR_BYTES == 16 && defined __ARM_NEON && !defined RL_NO_NEON
+/* lane j of entry `bits`: the four bytes of the lane whose bit is the j-th that is set */
+#define RL_IS(bits, j, b) \
+  (((bits) >> (b) & 1) && __builtin_popcount((bits) & ((1 << (b)) - 1)) == (j) ? (b) : 0)
+#define RL_NTH(bits, j) \
+  (0x03020100U + 0x04040404U * (RL_IS(bits, j, 1) + RL_IS(bits, j, 2) + RL_IS(bits, j, 3)))
+#define RL_ENTRY(bits) {RL_NTH(bits, 0), RL_NTH(bits, 1), RL_NTH(bits, 2), RL_NTH(bits, 3)}
+static const uint32_t rl_compaction[16][4] __attribute__((aligned(16), unused)) = {
+    RL_ENTRY(0),  RL_ENTRY(1),  RL_ENTRY(2),  RL_ENTRY(3), RL_ENTRY(4),  RL_ENTRY(5),
+    RL_ENTRY(6),  RL_ENTRY(7),  RL_ENTRY(8),  RL_ENTRY(9), RL_ENTRY(10), RL_ENTRY(11),
+    RL_ENTRY(12), RL_ENTRY(13), RL_ENTRY(14), RL_ENTRY(15)};
+RL_INLINE void vcompress_s(int32_t *p, unsigned bits, rl_vis v) {
+  const uint8x16_t at = vreinterpretq_u8_u32(vld1q_u32(rl_compaction[bits]));
+  vst1q_u8((uint8_t *)p, vqtbl1q_u8((uint8x16_t)v, at));
+}
+#else
+RL_INLINE void vcompress_s(int32_t *p, unsigned bits, rl_vis v) {
+  for (unsigned i = 0, at = 0; i < sizeof v / sizeof v[0]; i++) {
+    p[at] = v[i];
+    at += bits >> i & 1;
+  }
+}
+#endif
+RL_INLINE void vcompress_d(int64_t *p, unsigned bits, rl_vid v) {
+  for (unsigned i = 0, at = 0; i < sizeof v / sizeof v[0]; i++) {
+    p[at] = v[i];
+    at += bits >> i & 1;
+  }
+}
+#endif
 
 /* ---- shuffles: the steps of a transposition -------------------------------------------------------
  * All work on pairs (a, b) of rows.  UNPACK interleaves inside each part of 128 bits: one element
