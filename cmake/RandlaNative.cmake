@@ -10,7 +10,7 @@ set(RANDLA_KERNEL_SOURCES expm.c expm_multiply.c sums.c topk.c)
 list(TRANSFORM RANDLA_KERNEL_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/kernels/)
 
 # Contraction is ours to decide (kernels/simd.h).  math-errno and trapping-math only forbid vector code.
-set(RANDLA_COMPILE_OPTIONS -O2 -Wall -Wextra -Wno-psabi -ffp-contract=off -fno-math-errno
+set(RANDLA_COMPILE_OPTIONS $<$<NOT:$<CONFIG:Debug>>:-O2> -Wall -Wextra -Wno-psabi -ffp-contract=off -fno-math-errno
                            -fno-trapping-math
                            # a pragma that asks Clang to unroll more than it can is no defect
                            $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)

@@ -37,7 +37,7 @@ LEVELS(X)
 #undef X
 
 static const rl_kernels level[] = {
-#define X(tag, name, has) \
+#define X(tag, name, has)                                                          \
   {name, &rl_expm_kernels_##tag, &rl_action_kernels_##tag, &rl_sums_kernels_##tag, \
    &rl_topk_kernels_##tag},
     LEVELS(X)

@@ -104,12 +104,17 @@ int guarded_margins(const guarded *g) {
 }
 
 int guarded_intact(const guarded *g, int64_t batch, int64_t n, int64_t ld, int64_t stride) {
+  return guarded_intact_blocks(g, batch, n, n, ld, stride);
+}
+
+int guarded_intact_blocks(const guarded *g, int64_t batch, int64_t rows, int64_t cols, int64_t ld,
+                          int64_t stride) {
   const size_t all = g->count + 2 * g->margin;
   unsigned char *output = test_alloc(all);
   memset(output, 0, all);
   for (int64_t b = 0; b < batch; b++)
-    for (int64_t j = 0; j < n; j++)
-      memset(output + (int64_t)g->margin + b * stride + j * ld, 1, (size_t)n);
+    for (int64_t j = 0; j < cols; j++)
+      memset(output + (int64_t)g->margin + b * stride + j * ld, 1, (size_t)rows);
   int intact = 1;
   for (size_t e = 0; e < all; e++)
     for (size_t q = 0; q < g->size && !output[e]; q++)

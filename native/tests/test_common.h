@@ -61,5 +61,7 @@ void guarded_free(guarded *g);
  * everywhere.) */
 int guarded_margins(const guarded *g);
 int guarded_intact(const guarded *g, int64_t batch, int64_t n, int64_t ld, int64_t stride);
+int guarded_intact_blocks(const guarded *g, int64_t batch, int64_t rows, int64_t cols, int64_t ld,
+                          int64_t stride);
 
 #endif
