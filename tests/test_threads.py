@@ -148,6 +148,7 @@ def test_levels_have_the_same_thread_count():
 INTERRUPTED = """
     import os, signal, sys, threading, time
     import numpy as np, randla
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, it is ignored
     {prepare}
     A = np.full({shape}, 1.0 / {shape}[-1]) + 20 * np.eye({shape}[-1])
     A.flat[1] = 0.5
