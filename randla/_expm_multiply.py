@@ -135,9 +135,9 @@ def expm_multiply(
     if times is not None and times.ndim == 1:
         if A.ndim == 2 and B.ndim <= 2:
             return _one_operator(A, B, times, tol, return_info)
-        parts = [_dense(A, B, time, tol) for time in times]
+        parts = [_dense(A, B, time, tol, return_info) for time in times]
         return _stack(parts, A, B, times, return_info)
-    Y, info = _dense(A, B, times, tol)
+    Y, info = _dense(A, B, times, tol, return_info)
     return (Y, info) if return_info else Y
 
 
@@ -163,7 +163,7 @@ def _check_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 
 def _stack(parts: list[Any], A: Any, B: Any, times: np.ndarray, return_info: bool) -> Any:
     if not parts:
-        shape = _dense(A, B, None, 0.5)[0].shape
+        shape = _dense(A, B, None, 0.5, False)[0].shape
         Y = np.empty((0, *shape), _dtype(A, B, times))
         return (Y, ExpmMultiplyInfo(*(np.zeros(0) for _ in range(4)))) if return_info else Y
     Y = np.stack([part[0] for part in parts])
@@ -184,8 +184,8 @@ def _dtype(A: np.ndarray, B: np.ndarray, times: np.ndarray | None) -> np.dtype:
 
 
 def _dense(
-    A: np.ndarray, B: np.ndarray, t: np.ndarray | None, tol: float
-) -> tuple[np.ndarray, ExpmMultiplyInfo]:
+    A: np.ndarray, B: np.ndarray, t: np.ndarray | None, tol: float, return_info: bool
+) -> tuple[np.ndarray, ExpmMultiplyInfo | None]:
     """One time for batches of dense matrices: the core."""
     dtype = _dtype(A, B, t)
     char = validate.compute_char("A", dtype)
@@ -200,18 +200,19 @@ def _dense(
         A = A.astype(char) * np.asarray(t).astype(char if np.iscomplexobj(t) else char.lower())
     count = math.prod(batch)
     binding = dispatch.backend("numpy").expm
-    Y = np.zeros((count, n, p), char)
-    table = np.zeros(count, binding.MULTIPLY_INFO)
+    Y = np.empty((count, n, p), char)
+    table = np.zeros(count, binding.MULTIPLY_INFO) if return_info else None
     if Y.size:
         a = np.ascontiguousarray(np.broadcast_to(A, (*batch, n, n)), dtype=char)
         b = np.ascontiguousarray(np.broadcast_to(blocks, (*batch, n, p)), dtype=char)
         binding.multiply(a.reshape(count, n, n), b.reshape(count, n, p), tol, Y, table)
-    names = ("order", "steps", "products", "error_bound")
-    info = ExpmMultiplyInfo(
-        *(per_matrix(np.ascontiguousarray(table[name]), batch) for name in names)
-    )
     Y = Y.reshape((*batch, n) if vector else (*batch, n, p))
-    return (Y if Y.dtype == dtype else Y.astype(dtype)), info
+    Y = Y if Y.dtype == dtype else Y.astype(dtype)
+    if table is None:
+        return Y, None
+    names = ("order", "steps", "products", "error_bound")
+    fields = (per_matrix(np.ascontiguousarray(table[name]), batch) for name in names)
+    return Y, ExpmMultiplyInfo(*fields)
 
 
 def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info: bool) -> Any:
