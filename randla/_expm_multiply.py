@@ -126,7 +126,7 @@ def expm_multiply(
     if operators.is_operator(A):
         return _one_operator(A, B, times, tol, return_info)
     if operators.is_sparse(B):
-        B = B.toarray()
+        B = operators.sound("B", B).toarray()
     arrays = validate.numpy_arrays(A=A, B=B)
     if arrays is None:
         return _reference(A, B, times, tol, return_info)
@@ -252,7 +252,7 @@ def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info
 
 def _one_operator(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info: bool) -> Any:
     if operators.is_sparse(B):
-        B = B.toarray()
+        B = operators.sound("B", B).toarray()
     B = validate.as_array("B", B, dispatch.kind_of(B)) if type(B) is not np.ndarray else B
     _check_shapes(tuple(A.shape), B.shape)
     if B.ndim > 2:

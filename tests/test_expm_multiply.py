@@ -333,11 +333,18 @@ def test_bad_input(A, B, options, kind, words):
     assert all(word in str(caught.value) for word in words), caught.value
 
 
-def test_broken_sparse_indices_are_refused():
-    A = sp.csr_array(np.eye(3))
-    A.indices = np.array([0, 7, 2], dtype=A.indices.dtype)
-    with pytest.raises(ValueError, match="outside"):
+@pytest.mark.parametrize("cls", [sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("indices", [[0, 7, 2], [0, -1, 2]])
+def test_broken_sparse_indices_are_refused(cls, indices):
+    """Before SciPy sees them, which would write outside of its arrays."""
+    A = cls(np.eye(3))
+    A.indices = np.array(indices, dtype=A.indices.dtype)
+    with pytest.raises(ValueError, match="broken sparse array"):
         expm_multiply(A, np.ones(3))
+    B = cls(np.eye(3))
+    B.indptr = np.array([0, 2, 1, 3], dtype=B.indptr.dtype)
+    with pytest.raises(ValueError, match="broken sparse array"):
+        expm_multiply(B, np.ones(3))
 
 
 def test_operator_is_asked_for_products_only():
