@@ -9,9 +9,16 @@
 #include "randla/device/expm_rule.h"
 #include "threads.h"
 
+/* log of k! (lgamma writes a global variable: threads would race) */
+static double log_factorial(int k) {
+  double product = 1;
+  for (int i = 2; i <= k; i++) product *= i;
+  return log(product); /* k <= RL_ACTION_TERMS + 1 is far from overflow */
+}
+
 /* log of R / max(least, x), R the bound of rl_action_rule */
 static double log_error(int m, double x, double least) {
-  return x + (m + 1) * log(x) - lgamma(m + 2.0) - log(x > least ? x : least);
+  return x + (m + 1) * log(x) - log_factorial(m + 1) - log(x > least ? x : least);
 }
 
 /* The rule of a tolerance.  R / (1 - R) is R to within what a factor of 0.99 of tol covers. */
