@@ -10,7 +10,12 @@ set(RANDLA_KERNEL_SOURCES expm.c expm_multiply.c sums.c topk.c)
 list(TRANSFORM RANDLA_KERNEL_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/kernels/)
 
 # Contraction is ours to decide (kernels/simd.h).  math-errno and trapping-math only forbid vector code.
-set(RANDLA_COMPILE_OPTIONS $<$<NOT:$<CONFIG:Debug>>:-O2> -Wall -Wextra -Wno-psabi -ffp-contract=off -fno-math-errno
+# GCC 12 fails on instrumented vector code at -O2.
+set(optimise -O2)
+if(RANDLA_SANITIZE)
+  set(optimise -O1)
+endif()
+set(RANDLA_COMPILE_OPTIONS $<$<NOT:$<CONFIG:Debug>>:${optimise}> -Wall -Wextra -Wno-psabi -ffp-contract=off -fno-math-errno
                            -fno-trapping-math
                            # a pragma that asks Clang to unroll more than it can is no defect
                            $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._core import dispatch, validate
-from ._core.results import per_matrix
+from ._core.results import report
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _expm_numpy(
         E = out
     elif E.dtype != wanted:
         E = E.astype(wanted)
-    return E if info is None else (E, _info(info, shape[:-2]))
+    return E if info is None else (E, report(ExpmInfo, info, shape[:-2]))
 
 
 _DIRECT: dict[np.dtype, Any] = {}
@@ -219,11 +219,6 @@ def _raise_broken(assume: str | None, where: tuple[int, ...]) -> None:
     matrix = f"matrix {where} of the batch does" if where else "A does"
     promise = _PROMISES[str(assume)]
     raise ValueError(f"assume={assume!r} is broken: {promise}; {matrix} not") from None
-
-
-def _info(table: np.ndarray, batch: tuple[int, ...]) -> ExpmInfo:
-    names = ("order", "scaling", "products", "error_bound")
-    return ExpmInfo(*(per_matrix(np.ascontiguousarray(table[name]), batch) for name in names))
 
 
 # ---- reference -----------------------------------------------------------------------------------
@@ -261,7 +256,7 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
         _check_promise(xp, X, assume, 2.0**-24 if single else 2.0**-53, batch)
         E = xp.reshape(_reference_batch(xp, X, tol, assume, single, table), shape)
     E = xp.astype(E, dtype) if narrow else E
-    return (E, _info(table, batch)) if return_info else E
+    return (E, report(ExpmInfo, table, batch)) if return_info else E
 
 
 def _is_complex(xp: Any, A: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._core import dispatch, operators, validate
-from ._core.results import per_matrix
+from ._core.results import report, stack_reports
 from ._expm import expm
 
 
@@ -92,7 +92,8 @@ def expm_multiply(
     Taylor polynomials of degree m in each of s steps [1]_, m and s chosen for each matrix so that
     the backward error is below `tol`: 2 m s n^2 p flops.  Where that is more than ``exp(t A)``
     costs, it is formed.  A step spans at most a norm of 3.5 (6 for one large A), so that rounding
-    errors of the terms stay within exp(3.5) u.
+    errors of the terms stay within exp(3.5) u.  The products with one large A grow with norm(A t),
+    without end; Ctrl-C ends them.
 
     One large A that is Hermitian or skew-Hermitian gets a Chebyshev series on the interval of its
     eigenvalues (by Gershgorin's circles): about norm(A t) products for large times instead of six
@@ -133,12 +134,24 @@ def expm_multiply(
     A, B = arrays
     _check_shapes(A.shape, B.shape)
     if times is not None and times.ndim == 1:
-        if A.ndim == 2 and B.ndim <= 2:
+        if A.ndim == 2 and B.ndim <= 2 and _shares(A, times):
             return _one_operator(A, B, times, tol, return_info)
+        if len(times) == 0:
+            Y = np.empty((0, *_dense(A, B, None, 0.5, False)[0].shape), _dtype(A, B, times))
         parts = [_dense(A, B, time, tol, return_info) for time in times]
-        return _stack(parts, A, B, times, return_info)
+        Y = np.stack([part for part, _ in parts]) if parts else Y
+        infos = [info for _, info in parts]
+        return (Y, stack_reports(ExpmMultiplyInfo, infos)) if return_info else Y
     Y, info = _dense(A, B, times, tol, return_info)
     return (Y, info) if return_info else Y
+
+
+def _shares(A: np.ndarray, times: np.ndarray) -> bool:
+    """Whether products with A, about norm(A t) of them, beat an exponential for each time."""
+    with np.errstate(all="ignore"):
+        end = np.abs(times[np.isfinite(times)]).max(initial=0)
+        reach = np.abs(A).sum(axis=0).max(initial=0) * end
+    return bool(reach <= 1e5)  # not for NaN either: that is the core's
 
 
 def _times(t: Any) -> np.ndarray | None:
@@ -159,20 +172,6 @@ def _check_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     rows = b[0] if len(b) == 1 else b[-2]
     if rows != a[-1]:
         raise ValueError(f"A and B must have the same n, got shapes {a} and {b}")
-
-
-def _stack(parts: list[Any], A: Any, B: Any, times: np.ndarray, return_info: bool) -> Any:
-    if not parts:
-        shape = _dense(A, B, None, 0.5, False)[0].shape
-        Y = np.empty((0, *shape), _dtype(A, B, times))
-        return (Y, ExpmMultiplyInfo(*(np.zeros(0) for _ in range(4)))) if return_info else Y
-    Y = np.stack([part[0] for part in parts])
-    if not return_info:
-        return Y
-    names = ("order", "steps", "products", "error_bound")
-    return Y, ExpmMultiplyInfo(
-        *(np.stack([np.asarray(getattr(part[1], name)) for part in parts]) for name in names)
-    )
 
 
 def _dtype(A: np.ndarray, B: np.ndarray, times: np.ndarray | None) -> np.dtype:
@@ -197,7 +196,8 @@ def _dense(
     validate.fits_memory("A", (*batch, n, n), np.dtype(char))
     validate.fits_memory("B", (*batch, n, p), np.dtype(char))
     if t is not None:
-        A = A.astype(char) * np.asarray(t).astype(char if np.iscomplexobj(t) else char.lower())
+        with np.errstate(all="ignore"):  # a time that is not finite gives NaN
+            A = A.astype(char) * np.asarray(t).astype(char if np.iscomplexobj(t) else char.lower())
     count = math.prod(batch)
     binding = dispatch.backend("numpy").expm
     Y = np.empty((count, n, p), char)
@@ -210,9 +210,7 @@ def _dense(
     Y = Y if Y.dtype == dtype else Y.astype(dtype)
     if table is None:
         return Y, None
-    names = ("order", "steps", "products", "error_bound")
-    fields = (per_matrix(np.ascontiguousarray(table[name]), batch) for name in names)
-    return Y, ExpmMultiplyInfo(*fields)
+    return Y, report(ExpmMultiplyInfo, table, batch)
 
 
 def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info: bool) -> Any:
@@ -224,27 +222,24 @@ def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info
         dtype = xp.result_type(dtype, xp.complex64)
     if xp.isdtype(dtype, ("bool", "integral")):
         dtype = xp.float64
-    A, B = xp.astype(A, dtype), xp.astype(B, dtype)
+    working = xp.float32 if "float16" in str(dtype) else dtype
+    A, B = xp.astype(A, working), xp.astype(B, working)
 
-    def one(time: Any) -> tuple[Any, Any]:
+    def one(time: Any) -> tuple[Any, ExpmMultiplyInfo]:
         scaled = A if time is None else A * time.item()
         E, info = expm(scaled, tol=tol or None, return_info=True)
-        return xp.matmul(E, B), info
+        none = info.order * 0
+        done = ExpmMultiplyInfo(none, info.scaling, info.products, info.error_bound)
+        return xp.astype(xp.matmul(E, B), dtype), done
 
-    several = times is not None and times.ndim == 1
-    parts = [one(time) for time in (times if times is not None and several else [times])]
-    infos = [ExpmMultiplyInfo(0, i.scaling, i.products, i.error_bound) for _, i in parts]
-    if not several:
-        return (parts[0][0], infos[0]) if return_info else parts[0][0]
-    if not parts:
-        return xp.zeros((0, *xp.matmul(A, B).shape), dtype=dtype)
-    Y = xp.stack([part for part, _ in parts])
-    if not return_info:
-        return Y
-    names = ("order", "steps", "products", "error_bound")
-    return Y, ExpmMultiplyInfo(
-        *(np.stack([np.asarray(getattr(i, name)) for i in infos]) for name in names)
-    )
+    if times is None or times.ndim == 0:
+        Y, info = one(times)
+        return (Y, info) if return_info else Y
+    parts = [one(time) for time in times]
+    empty = xp.zeros((0, *xp.matmul(A, B).shape), dtype=dtype)
+    Y = xp.stack([part for part, _ in parts]) if parts else empty
+    infos = [info for _, info in parts]
+    return (Y, stack_reports(ExpmMultiplyInfo, infos)) if return_info else Y
 
 
 # ---- one matrix through its products -------------------------------------------------------------
@@ -253,14 +248,17 @@ def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info
 def _one_operator(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info: bool) -> Any:
     if operators.is_sparse(B):
         B = operators.sound("B", B).toarray()
-    B = validate.as_array("B", B, dispatch.kind_of(B)) if type(B) is not np.ndarray else B
+    arrays = validate.numpy_arrays(B=B)
+    if arrays is None:
+        raise TypeError(f"B must be a NumPy array beside such an A, got {type(B).__name__}")
+    (B,) = arrays
     _check_shapes(tuple(A.shape), B.shape)
     if B.ndim > 2:
         raise ValueError(f"B must have shape (n,) or (n, p) for one A, got {B.shape}")
     several = times is not None and times.ndim == 1
     values = np.array([1.0]) if times is None else np.atleast_1d(times)
     operator = operators.Operator(A)
-    dtype = _dtype(np.empty(0, operator.dtype), B, times)
+    dtype = _dtype(A if isinstance(A, np.ndarray) else np.empty(0, operator.dtype), B, times)
     char = validate.compute_char("A", dtype)
     unit = float(np.finfo(char).eps) / 2
     block = np.ascontiguousarray(B[:, None] if B.ndim == 1 else B, dtype=char)
@@ -278,15 +276,22 @@ def _action(
     Y = np.zeros((len(times), *B.shape), B.dtype)
     if Y.size == 0:
         return Y, ExpmMultiplyInfo(0, 0, 0, 0.0)
-    if not A.finite() or not np.isfinite(times).all():
+    known = np.isfinite(times)
+    Y[~known] = np.nan
+    mu = A.mean_eigenvalue()
+    with np.errstate(over="ignore"):
+        reach = A.norm(mu) * np.abs(times[known]).max(initial=0) if A.finite() else math.nan
+    if not math.isfinite(reach):
         Y[...] = np.nan
         return Y, ExpmMultiplyInfo(0, 0, 0, math.nan)
-    interval = A.interval() if (times.imag == 0).all() else None
+    real = bool((times[known].imag == 0).all())
+    interval = A.interval() if real else None
     order = steps = 0
-    if (times.imag == 0).all():  # outwards from 0 on both sides
-        rays = [(1.0, times.real >= 0), (-1.0, times.real < 0)]
+    if real:  # outwards from 0 on both sides
+        rays = [(1.0, known & (times.real >= 0)), (-1.0, known & (times.real < 0))]
     else:
-        rays = [(t / abs(t) if t else 1.0, np.arange(len(times)) == i) for i, t in enumerate(times)]
+        each = np.arange(len(times))
+        rays = [(t / abs(t) if t else 1.0, known & (each == i)) for i, t in enumerate(times)]
     for direction, where in rays:
         at = np.flatnonzero(where)
         if len(at) == 0:
@@ -353,7 +358,7 @@ def _series(
     rho = np.abs(times) * radius
     last = _terms(float(rho.max()), kind, tol, ive, jv)
     k = np.arange(last + 1)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):  # what is out of range is found below
         if kind == 1:  # ive: e^-rho I_k
             C = ive(k, rho[:, None])
             factor = growth = np.exp(times * np.real(center) + rho)
@@ -363,7 +368,8 @@ def _series(
     C[:, 1:] *= 2
     C[times < 0, 1::2] *= -1
     C = (C * factor[:, None]) if np.iscomplexobj(Y) else C * np.real(factor)[:, None]
-    C = C.astype(Y.dtype)
+    with np.errstate(all="ignore"):
+        C = C.astype(Y.dtype)
 
     flat = Y.reshape(len(times), -1)
     if len(times) == 1 or np.allclose(times, times[0], rtol=1e-15, atol=0):
@@ -381,10 +387,12 @@ def _series(
         for begin, terms in _blocks(A, center, radius, kind, B, last):
             flat += C[:, begin : begin + len(terms)] @ terms.reshape(len(terms), -1)
     # Gershgorin's circles may be far wider than the spectrum, and the terms then far larger than
-    # the result: two steps of half the time lose only the root of that.
-    size, depth = float(np.linalg.norm(B)), 1
+    # the result, or beyond the range: two steps of half the time lose only the root of that.  Each
+    # column for itself; one that is not finite has nothing to lose.
+    size, depth = np.linalg.norm(B, axis=0), 1
     for i in range(len(times)):
-        if rho[i] < 1 or float(np.linalg.norm(Y[i])) >= 1e-3 * growth[i] * size:
+        kept = np.linalg.norm(Y[i], axis=0) >= 1e-3 * growth[i] * size
+        if rho[i] < 1 or (kept | ~np.isfinite(size)).all():
             continue
         half = np.array([times[i] / 2])
         middle, end = np.zeros_like(Y[:1]), np.zeros_like(Y[:1])
@@ -442,7 +450,7 @@ def _taylor(
     """exp(direction * length * A) B into Y[at], lengths >= 0, by steps of one Taylor polynomial."""
     mu = A.mean_eigenvalue()
     end = float(lengths.max())
-    bound = A.norm(mu)
+    bound = A.norm(mu, 1)  # of rows: that of largest entries, below
     # norm(X^k) <= norm^k for the k that matter
     norm = A.norm_of_powers(mu, 20 / end) if end > 0 else bound
     steps = max(1, math.ceil(norm * end / _STEP))
@@ -462,10 +470,13 @@ def _taylor(
             for output, (_, part) in zip(outputs, between, strict=True):
                 output += part**k * term
             used = max(used, k)
-            # norm(X^j v) <= bound^j norm(v): what follows is below a geometric series
+            # max |X^j v| <= bound^j max |v|: what follows is below a geometric series, column by
+            # column
             ratio = bound * h / (k + 1)
-            if ratio < 0.5 and 2 * ratio * np.abs(term).max() <= tol / 2 * np.abs(total).max():
-                break
+            if ratio < 0.5:
+                size, whole = (np.abs(V).max(axis=0) for V in (term, total))
+                if (2 * ratio * size <= tol / 2 * whole).all():
+                    break
         start, F = (q - 1) * h, total * _exp_like(mu * direction * h, total)
         for output, (i, _) in zip(outputs, between, strict=True):
             Y[at[i]] = output * _exp_like(mu * direction * (lengths[i] - start), total)

@@ -445,7 +445,8 @@ def merge_topk(
     pairs = validate.pairs("results", results)
     if offsets is not None and len(offsets) != len(pairs):
         raise ValueError(f"offsets must have {len(pairs)} elements, one for each result")
-    shifts = [validate.integer("offsets", shift) for shift in offsets or [0] * len(pairs)]
+    given = [0] * len(pairs) if offsets is None else offsets
+    shifts = [validate.integer("offsets", shift) for shift in given]
     kind = dispatch.kind_of(pairs[0][0])
     if kind in ("numpy", "sequence", "subclass", "tracer"):
         xp: Any = np

@@ -136,6 +136,9 @@ def test_dtypes():
     assert expm_multiply(A.astype("f"), B.astype("f"), t=2.0).dtype == np.float32
     assert expm_multiply(A.astype("f"), B).dtype == np.float64
     assert expm_multiply(A.astype("e"), B.astype("e")).dtype == np.float16
+    for t in (2.0, [2.0], [2.0, 3.0]):
+        assert expm_multiply(A.astype("e"), B.astype("e"), t=t).dtype == np.float16
+        assert expm_multiply(A.astype("f"), B.astype("f"), t=t).dtype == np.float32
     assert expm_multiply(A, B, t=1j).dtype == np.complex128
     assert expm_multiply(A.astype("f"), B.astype("f"), t=[1j]).dtype == np.complex64
     assert expm_multiply(np.eye(3, dtype=int), [1, 2, 3]).dtype == np.float64
@@ -295,9 +298,51 @@ def test_tolerance_of_one_large_matrix():
             before = info.products
 
 
-def test_not_finite_sparse():
-    A = sp.csr_array(np.array([[np.nan, 1.0], [0.0, 1.0]]))
-    assert np.isnan(expm_multiply(A, ONES)).all()
+FORMS = {"sparse": sp.csr_array, "operator": aslinearoperator, "dense": np.asarray}
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_what_is_not_finite_stays_where_it_is(form):
+    rng = np.random.default_rng(1)
+    full = rng.standard_normal((6, 6))
+    for M in (full, full + full.T, full - full.T, np.diag(np.arange(6.0))):
+        B = rng.standard_normal((6, 3))
+        t = np.array([0.5, 1.0, -2.0])
+        clean = expm_multiply(FORMS[form](M), B, t=t)
+        size = np.abs(clean).max()
+        holed = B.copy()
+        holed[0, 1] = np.nan  # one column
+        Y = expm_multiply(FORMS[form](M), holed, t=t)
+        assert np.allclose(Y[..., [0, 2]], clean[..., [0, 2]], rtol=1e-12, atol=1e-13 * size)
+        assert np.isnan(Y[:, 0, 1]).all()
+        Y = expm_multiply(FORMS[form](M), B, t=[0.5, np.nan, -2.0, np.inf])  # two times
+        assert np.allclose(Y[[0, 2]], clean[[0, 2]], rtol=1e-12, atol=1e-13 * size)
+        assert np.isnan(Y[1]).all()
+        broken = M.copy()
+        broken[2, 3] = np.nan
+        assert np.isnan(expm_multiply(FORMS[form](broken), B, t=t)).any(axis=(1, 2)).all()
+
+
+def test_columns_of_very_different_size_are_all_accurate():
+    """What is small beside the largest column is not small beside its own."""
+    rng = np.random.default_rng(2)
+    for M in (rng.standard_normal((40, 40)), np.diag(rng.standard_normal(40) * 9)):
+        A = sp.csr_array(M + 0.1 * np.triu(rng.standard_normal((40, 40))))
+        B = rng.standard_normal((40, 3)) * np.array([1e12, 1.0, 1e-12])
+        for t in (0.3, -1.0):
+            exact = exp_oracle(A.toarray() * t)[0] @ B
+            off = np.linalg.norm(expm_multiply(A, B, t=t) - exact, axis=0)
+            assert (off <= 1e-11 * np.linalg.norm(exact, axis=0)).all()
+
+
+def test_enormous_norms_end():
+    """Products would be as many as the norm: dense matrices have another way."""
+    A = np.array([[0.0, 1e200], [0.0, 0.0]])
+    Y = expm_multiply(A, np.ones(2), t=[1.0, -2.0])
+    assert np.allclose(Y, [[1e200, 1], [-2e200, 1]])
+    assert np.isnan(expm_multiply(sp.csr_array(A), np.ones(2), t=1e200)).all()
+    diagonal = np.diag([-1e9, 0.0])
+    assert np.allclose(expm_multiply(diagonal, np.ones(2), t=[1.0, 3.0]), [[0, 1], [0, 1]])
 
 
 # ---- bad input -----------------------------------------------------------------------------------
@@ -325,6 +370,7 @@ class Bare:
         (sp.csr_array(np.ones((2, 3))), np.ones(3), {}, ValueError, ["A", "(2, 3)"]),
         (sp.csr_array(np.eye(3)), np.ones((2, 3, 1)), {}, ValueError, ["B", "(2, 3, 1)"]),
         (np.eye(3).astype("O"), np.ones(3), {}, TypeError, ["A", "object"]),
+        (np.eye(3).astype("O"), np.ones(3), {"t": [1.0]}, TypeError, ["A", "object"]),
     ],
 )
 def test_bad_input(A, B, options, kind, words):

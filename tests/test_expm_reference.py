@@ -6,11 +6,12 @@ import array_api_strict
 import jax
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from oracles import ALL, exp_oracle, random_matrices, relative_error, unit
 from test_expm import BROKEN, codon_like, keeping
 
-from randla import expm, expm_frechet
+from randla import expm, expm_frechet, expm_multiply
 from randla._core.dispatch import to_numpy
 from randla._expm import _expm_reference as reference
 
@@ -358,3 +359,35 @@ def test_frechet_broadcasts_and_refuses(library):
         expm_frechet(convert(library, A), convert(library, np.ones((4, 4))))
     with pytest.raises(TypeError, match="one library"):
         expm_frechet(torch.ones(3, 3), array_api_strict.ones((3, 3)))
+
+
+@pytest.mark.parametrize("t", [None, 0.5, [0.5, -1.0], []])
+@pytest.mark.parametrize("char", ALL)
+def test_multiply_agrees_with_the_kernels(library, char, t):
+    A = np.concatenate([random_matrices(char, 4, 1, norm) for norm in (1e-3, 0.5, 6.0)])
+    B = random_matrices(char, 4, 3, 1.0, seed=2)[..., :2].copy()
+    mine, info = expm_multiply(A, B, t=t, return_info=True)
+    Y, other = expm_multiply(convert(library, A), convert(library, B), t=t, return_info=True)
+    Y = to_numpy(Y)
+    assert Y.dtype == mine.dtype
+    assert Y.shape == mine.shape
+    assert other.order.shape == info.order.shape
+    assert (np.abs(Y - mine) <= 300 * unit(char) * np.abs(mine).max(initial=0)).all()
+    plain = to_numpy(expm_multiply(convert(library, A), convert(library, B), t=t))
+    assert np.array_equal(plain, Y)
+
+
+def test_multiply_of_sixteen_bits_computes_in_float32():
+    A = torch.tensor(random_matrices("f", 5, 4, 2.0)).to(torch.bfloat16)
+    B = torch.ones(5, 1, dtype=torch.bfloat16)
+    Y = expm_multiply(A, B)
+    assert Y.dtype == torch.bfloat16
+    exact = torch.matmul(expm(A.double()), B.double())
+    assert torch.allclose(Y.double(), exact, rtol=2**-8, atol=2**-9)
+
+
+def test_multiply_refuses_mixed_libraries():
+    with pytest.raises(TypeError, match="one library"):
+        expm_multiply(np.eye(3), torch.ones(3))
+    with pytest.raises(TypeError, match="NumPy array"):
+        expm_multiply(scipy.sparse.csr_array(np.eye(3)), torch.ones(3))

@@ -27,9 +27,9 @@ static rl_action_rule make_rule(double tol, double unit, int derivative) {
   const double target = log(0.99 * (rule.tol < 0.01 ? rule.tol : 0.01));
   while (rule.top < RL_ACTION_TERMS &&
          (rule.top == 0 || rule.theta[rule.top - 1] < RL_ACTION_STEP)) {
-    double low = 1e-300, high = 16; /* the error grows with x */
-    for (int i = 0; i < 80; i++) {
-      const double middle = i < 20 ? sqrt(low * high) : 0.5 * (low + high);
+    double low = rule.top == 0 ? 1e-20 : rule.theta[rule.top - 1], high = 16;
+    for (int i = 0; i < 36; i++) { /* the error grows with x; to ten digits of it */
+      const double middle = sqrt(low * high);
       *(log_error(rule.top + 1, middle, rule.least) <= target ? &low : &high) = middle;
     }
     rule.theta[rule.top++] = low;

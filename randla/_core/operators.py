@@ -40,6 +40,7 @@ class Operator:
         self.products = 0
         self.entries: Any = None
         self._ready: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._estimates: dict[tuple[int, complex, int], float] = {}
         if is_sparse(A):
             self.entries = sound("A", A).tocsr()
             if self.entries.dtype.kind not in "fc":
@@ -122,15 +123,15 @@ class Operator:
         value = self.entries.diagonal().mean()
         return complex(value) if np.iscomplexobj(value) else float(value)
 
-    def norm(self, mu: complex) -> float:
-        """The lesser of the 1-norm and the infinity-norm of A - mu I."""
+    def norm(self, mu: complex, axis: int | None = None) -> float:
+        """1-norm (axis 0) or infinity-norm (axis 1) of A - mu I, or the lesser; or an estimate."""
         if self.entries is None:
-            return self._estimate(1, mu)
-        rows, columns = self._rows_and_columns(mu)
-        return min(float(rows.max(initial=0)), float(columns.max(initial=0)))
+            return self._estimate(1, mu, axis or 0)
+        rows, columns = (float(x.max(initial=0)) for x in self._rows_and_columns(mu))
+        return min(rows, columns) if axis is None else (columns, rows)[axis]
 
     def norm_of_powers(self, mu: complex, worth: float) -> float:
-        """A number at least norm(X^k)^(1/k) for k >= 6, X = A - mu I: often far below norm(X).
+        """A number at least norm(X^k)^(1/k) for k >= 2, X = A - mu I: often far below norm(X).
 
         worth: the norm that makes the estimates pay.
 
@@ -144,7 +145,14 @@ class Operator:
         powers = [float(self._estimate(p, mu) ** (1 / p)) for p in (2, 3)]
         return min(norm, 1.1 * max(powers))
 
-    def _estimate(self, power: int, mu: complex) -> float:
+    def _estimate(self, power: int, mu: complex, side: int = 0) -> float:
+        """The 1-norm of (A - mu I)^power, or (side 1) the infinity-norm."""
+        key = (power, mu, side)
+        if key not in self._estimates:
+            self._estimates[key] = self._new_estimate(*key)
+        return self._estimates[key]
+
+    def _new_estimate(self, power: int, mu: complex, side: int) -> float:
         from scipy.sparse.linalg import LinearOperator, onenormest
 
         forward, backward = (
@@ -152,6 +160,9 @@ class Operator:
             if self.entries is None
             else (lambda X: self.entries @ X, lambda X: self.entries.conj().T @ X)
         )
+
+        if side == 1:
+            forward, backward, mu = backward, forward, np.conj(mu)
 
         def repeat(apply: Any, shift: complex, X: np.ndarray) -> np.ndarray:
             for _ in range(power):

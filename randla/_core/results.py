@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,18 @@ class Result(tuple[Any, ...]):
 
 def _rebuild(cls: type[Result], values: tuple[Any, ...], extras: dict[str, Any]) -> Result:
     return cls(*values, **extras)
+
+
+def report(cls: type, table: np.ndarray, batch: tuple[int, ...]) -> Any:
+    """A dataclass of one number for each matrix, from the records of the core."""
+    return cls(
+        *(per_matrix(np.ascontiguousarray(table[field.name]), batch) for field in fields(cls))
+    )
+
+
+def stack_reports(cls: type, reports: Sequence[Any]) -> Any:
+    """A dataclass with a leading axis, from those of several calls."""
+    return cls(*(np.array([getattr(one, field.name) for one in reports]) for field in fields(cls)))
 
 
 def per_matrix(values: np.ndarray, batch: tuple[int, ...]) -> Any:
