@@ -10,6 +10,7 @@ from ._core.random import Stream
 from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
+from ._expm_phi import phi
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -39,6 +40,7 @@ __all__ = [
     "merge_topk",
     "num_threads",
     "partition_indices",
+    "phi",
     "show_config",
     "topk",
     "topk_indices",

@@ -234,15 +234,8 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
     validate.square("A", shape)
     validate.option("assume", assume, binding.ASSUME)
     tol = validate.tolerance(tol)
-    dtype = A.dtype
-    if xp.isdtype(dtype, ("bool", "integral")):
-        dtype = xp.float64
-        A = xp.astype(A, dtype)
-    narrow = any(name in str(dtype) for name in ("float16",))  # float16, bfloat16
-    if narrow:
-        A = xp.astype(A, xp.float32)
-    if not xp.isdtype(A.dtype, ("real floating", "complex floating")):
-        raise TypeError(f"A has dtype {dtype}; expected a real or complex floating type")
+    dtype, working = _working_dtype(xp, "A", A.dtype)
+    A = xp.astype(A, working)
     if assume == "metzler" and _is_complex(xp, A):
         raise TypeError(f"assume='metzler' is for real matrices; A has dtype {dtype}")
     single = A.dtype in (xp.float32, xp.complex64)
@@ -255,8 +248,18 @@ def _expm_reference(A: Any, tol: float | None, assume: str | None, return_info: 
         X = xp.reshape(A, (-1, n, n))
         _check_promise(xp, X, assume, 2.0**-24 if single else 2.0**-53, batch)
         E = xp.reshape(_reference_batch(xp, X, tol, assume, single, table), shape)
-    E = xp.astype(E, dtype) if narrow else E
+    E = xp.astype(E, dtype)
     return (E, report(ExpmInfo, table, batch)) if return_info else E
+
+
+def _working_dtype(xp: Any, name: str, dtype: Any) -> tuple[Any, Any]:
+    """Dtype of the result of an argument of this dtype, and the dtype that computes."""
+    if xp.isdtype(dtype, ("bool", "integral")):
+        dtype = xp.float64
+    working = xp.float32 if "float16" in str(dtype) else dtype  # float16, bfloat16
+    if not xp.isdtype(working, ("real floating", "complex floating")):
+        raise TypeError(f"{name} has dtype {dtype}; expected a real or complex floating type")
+    return dtype, working
 
 
 def _is_complex(xp: Any, A: Any) -> bool:
@@ -403,30 +406,38 @@ def _select(
     dispatch.backend("numpy").expm.select(b1, b2, tol, single, table, derivative)
 
 
-def _polynomial(xp: Any, A: Any, A2: Any, order: np.ndarray) -> Any:
-    """The scheme of each matrix's order; A2 is A @ A.  Matrices of equal order go together."""
-    schemes = dispatch.backend("numpy").expm.SCHEMES
+def _by_order(xp: Any, order: np.ndarray, evaluate: Any, *arrays: Any) -> Any:
+    """evaluate(m, *arrays) for the matrices of each order m; those of one order go together."""
     parts, places = [], []
     for m in np.unique(order):
         at = np.flatnonzero(order == m)
-        index = xp.asarray(at.tolist(), dtype=xp.int32, device=_device(A))
-        c = schemes[int(m)][0] if int(m) in schemes else schemes[1][0]
-        parts.append(_scheme(xp, xp.take(A, index, axis=0), xp.take(A2, index, axis=0), int(m), c))
+        index = xp.asarray(at.tolist(), dtype=xp.int32, device=_device(arrays[0]))
+        parts.append(evaluate(int(m), *(xp.take(X, index, axis=0) for X in arrays)))
         places.append(at)
     back = np.argsort(np.concatenate(places)).tolist()
-    index = xp.asarray(back, dtype=xp.int32, device=_device(A))
+    index = xp.asarray(back, dtype=xp.int32, device=_device(arrays[0]))
     return xp.take(xp.concat(parts, axis=0), index, axis=0)
 
 
-def _scheme(xp: Any, A: Any, A2: Any, m: int, c: list[float]) -> Any:
-    """One formula for all orders; expm_rule.h has it order by order."""
+def _polynomial(xp: Any, A: Any, A2: Any, order: np.ndarray) -> Any:
+    """The scheme of each matrix's order; A2 is A @ A."""
+    schemes = dispatch.backend("numpy").expm.SCHEMES
+
+    def evaluate(m: int, A: Any, A2: Any) -> Any:
+        return _scheme(xp, A, A2, m, schemes[m if m in schemes else 1][0])
+
+    return _by_order(xp, order, evaluate, A, A2)
+
+
+def _scheme(xp: Any, A: Any, A2: Any, m: int, c: list[float], linear: float = 1.0) -> Any:
+    """One formula for all orders; expm_rule.h has it order by order.  linear: coefficient of A."""
     A3 = A2 @ A if m == 21 else A2  # C14 to C19 are 0 below order 21
     y0 = A3 @ (c[14] * A3 + c[0] * A2 + c[1] * A) if m >= 4 else 0 * A
     y1 = c[5] * y0 + c[17] * A3 + c[6] * A2
     if m >= 8:
         left = y0 + c[15] * A3 + c[2] * A2 + c[3] * A
         y1 = left @ (y0 + c[16] * A3 + c[4] * A2) + y1
-    p = c[11] * y1 + c[12] * y0 + c[19] * A3 + c[13] * A2 + A
+    p = c[11] * y1 + c[12] * y0 + c[19] * A3 + c[13] * A2 + linear * A
     if m >= 15:
         p = (y1 + c[18] * A3 + c[7] * A2 + c[8] * A) @ (y1 + c[9] * y0 + c[10] * A) + p
     return p + xp.eye(A.shape[-1], dtype=A.dtype, device=_device(A))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._core import dispatch, validate
 from ._core.results import Result
-from ._expm import _adjust_huge, _column, _mask, _norm, _polynomial, _select
+from ._expm import _adjust_huge, _column, _mask, _norm, _polynomial, _select, _working_dtype
 
 
 class ExpmFrechetResult(Result):
@@ -128,12 +128,7 @@ def _frechet_reference(A: Any, E: Any) -> tuple[Any, Any]:
     """
     xp = dispatch.namespace(A)
     shape = _common_shape(A, E)
-    dtype = xp.result_type(A, E)
-    if xp.isdtype(dtype, ("bool", "integral")):
-        dtype = xp.float64
-    working = xp.float32 if "float16" in str(dtype) else dtype
-    if not xp.isdtype(working, ("real floating", "complex floating")):
-        raise TypeError(f"A has dtype {dtype}; expected a real or complex floating type")
+    dtype, working = _working_dtype(xp, "A", xp.result_type(A, E))
     A, E = (xp.broadcast_to(xp.astype(X, working), shape) for X in (A, E))
     if 0 in shape:
         return xp.astype(A + 0, dtype), xp.astype(E + 0, dtype)

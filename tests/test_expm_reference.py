@@ -11,7 +11,7 @@ import torch
 from oracles import ALL, exp_oracle, random_matrices, relative_error, unit
 from test_expm import BROKEN, codon_like, keeping
 
-from randla import expm, expm_frechet, expm_multiply
+from randla import expm, expm_frechet, expm_multiply, phi
 from randla._core.dispatch import to_numpy
 from randla._expm import _expm_reference as reference
 
@@ -391,3 +391,50 @@ def test_multiply_refuses_mixed_libraries():
         expm_multiply(np.eye(3), torch.ones(3))
     with pytest.raises(TypeError, match="NumPy array"):
         expm_multiply(scipy.sparse.csr_array(np.eye(3)), torch.ones(3))
+
+
+PHI = [(library, k) for library in sorted(FROM_NUMPY) for k in (0, 1, 2, 5)]
+
+
+@pytest.mark.parametrize(("library", "k"), [x for x in PHI if x[0] in FAST or x[1] in (1, 2)])
+@pytest.mark.parametrize("char", ALL)
+def test_phi_agrees_with_the_kernels(library, char, k):
+    A = np.concatenate([random_matrices(char, 4, 2, norm) for norm in (1e-9, 1e-2, 0.7, 20.0)])
+    A[1] = 0
+    A[3, 1, 0] = np.nan
+    mine, decided = phi(A, k, return_info=True)
+    x = convert(library, A)
+    F, info = phi(x, k, return_info=True)
+    assert same_kind(F, x)
+    assert (np.abs(info.products - decided.products) <= k + 1)[np.arange(8) != 3].all()
+    F = to_numpy(F)
+    assert np.isnan(F[3]).all()
+    assert np.isnan(info.error_bound[3])
+    for i in (0, 1, 2, 4, 5, 6, 7):
+        room = 200 if i > 5 else 20
+        assert relative_error(F[i], mine[i].astype("D")) <= room * unit(char)
+
+
+@pytest.mark.parametrize("library", FAST)
+def test_phi_of_huge_and_of_nothing(library):
+    A = np.array([[[-1e200, 1.0], [1.0, -1e200]], [[-0.5, 0.0], [0.0, 1.0]]])
+    F, info = phi(convert(library, A), 1, return_info=True)
+    wanted, decided = phi(A, 1, return_info=True)
+    assert np.allclose(to_numpy(F), wanted, rtol=1e-12, atol=0)
+    assert abs(info.products[0] - decided.products[0]) <= 4
+    assert phi(convert(library, np.zeros((0, 3, 3))), 2).shape == (0, 3, 3)
+    with pytest.raises(ValueError, match="k must be in"):
+        phi(convert(library, A), -3)
+
+
+def test_gradient_of_phi_through_torch():
+    from randla._cpu import expm as binding
+
+    A = random_matrices("d", 5, 3, 2.0)
+    G = random_matrices("d", 5, 3, 1.0, seed=1)
+    for k in (1, 2):
+        x = torch.tensor(A, requires_grad=True)
+        (gradient,) = torch.autograd.grad(phi(x, k), x, torch.tensor(G))
+        X = np.empty_like(A)
+        binding.phi_vjp(A, k, G, 0.0, X)
+        assert np.allclose(gradient.numpy(), X, rtol=1e-10, atol=1e-12)

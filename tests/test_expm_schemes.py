@@ -23,11 +23,12 @@ def digits():
         yield
 
 
-def coefficients():
+def coefficients(letter="C"):
     """{8: [c0, c1, ...], 15: ..., 21: ...} of expm_coefficients.def, with all their digits."""
     text = (SOURCES / "expm_coefficients.def").read_text()
     table = {}
-    for order, index, value in re.findall(r"^C(\d+)\((\d+), ([-+.e\d]+)\)", text, re.MULTILINE):
+    line = rf"^{letter}(\d+)\((\d+), ([-+.e\d]+)\)"
+    for order, index, value in re.findall(line, text, re.MULTILINE):
         row = table.setdefault(int(order), [])
         assert int(index) == len(row)
         row.append(mpmath.mpf(value))
@@ -101,7 +102,7 @@ def scheme(m):
     return plus((1, times(left, right)), *rest)
 
 
-def shared_scheme(m, C):
+def shared_scheme(m, C, linear=1):
     """The one formula for all orders, with the 20 numbers that kernels and reference use."""
     X = A3 if m == 21 else A2
     third = A3 if m == 21 else [0]
@@ -110,7 +111,7 @@ def shared_scheme(m, C):
     if m >= 8:
         left = plus((1, y0), (C[15], third), (C[2], A2), (C[3], A))
         y1 = plus((1, times(left, plus((1, y0), (C[16], third), (C[4], A2)))), (1, y1))
-    p = plus((C[11], y1), (C[12], y0), (C[19], third), (C[13], A2), (1, A), (1, ONE))
+    p = plus((C[11], y1), (C[12], y0), (C[19], third), (C[13], A2), (linear, A), (1, ONE))
     if m >= 15:
         left = plus((1, y1), (C[18], third), (C[7], A2), (C[8], A))
         p = plus((1, times(left, plus((1, y1), (C[9], y0), (C[10], A)))), (1, p))
@@ -132,7 +133,7 @@ def backward_error(m, terms=TERMS):
 
 
 def test_installed_tables_are_those_of_the_sources():
-    for name in ("expm_coefficients.def", "expm_series.def", "expm_rule.h"):
+    for name in ("expm_coefficients.def", "expm_series.def", "expm_rule.h", "expm_phi_rule.h"):
         assert (DEVICE / name).read_bytes() == (SOURCES / name).read_bytes()
 
 
@@ -186,6 +187,72 @@ def test_series_table_is_the_backward_error(m):
         assert abs(listed - wanted) <= mpmath.mpf("1e-15") * wanted + mpmath.mpf("1e-35") * table[0]
     roots = mpmath.polyroots(scheme(m)[::-1], maxsteps=1000, extraprec=1000)
     assert abs(min(abs(r) for r in roots) / radius - 1) < mpmath.mpf("1e-14")
+
+
+# ---- phi -----------------------------------------------------------------------------------------
+
+
+def phi_polynomial(k, m):
+    """The polynomial for chi_k = k! phi_k of degree m, from what the core holds."""
+    if k > 1:
+        return [mpmath.factorial(k) / mpmath.factorial(i + k) for i in range(m + 1)]
+    return shared_scheme(m, [mpmath.mpf(c) for c in binding.PHI1_SCHEMES[m]], HALF)
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 8, 15])
+def test_phi_1_scheme_is_taylor_to_its_order(m):
+    p = phi_polynomial(1, m)
+    for i in range(m + 1):
+        wanted = 1 / mpmath.factorial(i + 1)
+        assert abs(p[i] - wanted) <= 300 * mpmath.mpf(2) ** -53 * wanted, i
+    if m in (8, 15):
+        exact = [mpmath.mpf(c) for c in coefficients("P")[m]]
+        assert {float(c) for c in exact} <= set(binding.PHI1_SCHEMES[m])
+    if m == 15:  # between 0 and Taylor's: what the bound in expm_phi_rule.h asks for
+        assert 0 < p[16] * mpmath.factorial(17) < 1
+
+
+def test_published_sign_of_a_coefficient_is_not_ours():
+    """The paper's code has number 9 of phi_1's scheme of order 15 with the other sign."""
+    wrong = list(binding.PHI1_SCHEMES[15])
+    assert wrong[9] < 0
+    wrong[9] = -wrong[9]
+    p = shared_scheme(15, [mpmath.mpf(c) for c in wrong], HALF)
+    off = [abs(p[i] * mpmath.factorial(i + 1) - 1) for i in range(16)]
+    assert max(off) > 1
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 8])
+@pytest.mark.parametrize("tol", [2.0**-53, 1e-8, 1e-3])
+def test_phi_bound_is_true(k, tol):
+    """error_bound against the series of h = log(e^-x p) in exact arithmetic, for a scalar x."""
+    b1 = np.logspace(-6, 2, 25)
+    info = np.zeros(b1.size, dtype=binding.INFO)
+    binding.phi_select(b1, b1**2, k, tol, False, info)
+    assert (info["error_bound"] <= tol * (1 + 1e-6)).all()
+    for b, row in zip(b1, info, strict=True):
+        m, s = int(row["order"]), int(row["scaling"])
+        q = phi_polynomial(k, m)
+        if k == 1 and m in (8, 15):  # the numbers of the table are rounded: Taylor's instead
+            q = [1 / mpmath.factorial(i + 1) for i in range(m + 1)] + (q[16:17] if m == 15 else [])
+        p = [1 / mpmath.factorial(j) for j in range(k)] + [c / mpmath.factorial(k) for c in q]
+        p += [mpmath.mpf(0)] * TERMS
+        log = [mpmath.mpf(0)] * TERMS
+        for i in range(1, TERMS):
+            log[i] = p[i] - sum(j * log[j] * p[i - j] for j in range(1, i)) / i
+        log[1] -= 1
+        x = mpmath.mpf(float(b)) / 2**s
+        h = [abs(c) for c in log[m + k + 1 :]]
+
+        def size(j, h=h, x=x, m=m):  # sum |h_i| x^(i - j)
+            return sum(c * x ** (m + k + 1 + i - j) for i, c in enumerate(h))
+
+        backward = size(0) / max(x, mpmath.mpf(2) ** -s)
+        source = sum(
+            mpmath.factorial(k) / mpmath.factorial(k - j + 1) * size(j) / 2 ** (s * (j - 1))
+            for j in range(1, k + 1)
+        )
+        assert max(backward, source) <= row["error_bound"] * (1 + 1e-9)
 
 
 # ---- the rule ------------------------------------------------------------------------------------

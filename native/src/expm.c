@@ -4,6 +4,8 @@
  *   small n                  kernels/expm.c, a group of matrices at a time, on all threads
  *   large n, triangular,     expm_general.inc: one matrix after the other on BLAS products,
  *   Metzler, huge norms      whose threads do the work
+ *
+ * And phi_k, expm_phi.inc: one matrix after the other at every size.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -13,6 +15,7 @@
 #include "gemm.h"
 #include "memory.h"
 #include "randla.h"
+#include "randla/device/expm_phi_rule.h"
 #include "threads.h"
 
 /* ---- the rule of a tolerance --------------------------------------------------------------------- */
@@ -111,6 +114,39 @@ int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, 
   return select_all(count, norm_a, norm_a2, tol, 0x1p-53, derivative, info);
 }
 
+static int select_phi(int64_t count, int k, const double *norm_a, const double *norm_a2, double tol,
+                      double unit, rl_expm_info *info) {
+  if (count < 0 || (count > 0 && (norm_a == NULL || norm_a2 == NULL || info == NULL)))
+    return RL_ERR_SIZE;
+  if (k < 1 || k > RL_PHI_MAX) return RL_ERR_OPTION;
+  if (!(tol >= 0 && tol < 1)) return RL_ERR_TOLERANCE;
+  const rl_phi_rule rule = {k, 0, larger(tol, unit)};
+  for (int64_t i = 0; i < count; i++) {
+    double b1 = norm_a[i], b2 = b1 * b1;
+    int number = RL_T1, s = 0;
+    if (!(b1 < INFINITY)) {
+      info[i] = (rl_expm_info){0, 0, 0, 0, NAN};
+      continue;
+    }
+    if (!rl_phi_accepts(&rule, RL_T1, b1, b2, 0)) {
+      b2 = norm_a2[i];
+      number = rl_phi_choose(&rule, &b1, &b2, &s);
+    }
+    info[i] = (rl_expm_info){rl_phi_degree(k, number), s, rl_phi_products(k, number, s), 0,
+                             rl_phi_error(&rule, number, b1, b2, s)};
+  }
+  return RL_OK;
+}
+
+int rl_sphi_select(int64_t count, int k, const double *norm_a, const double *norm_a2, double tol,
+                   rl_expm_info *info) {
+  return select_phi(count, k, norm_a, norm_a2, tol, 0x1p-24, info);
+}
+int rl_dphi_select(int64_t count, int k, const double *norm_a, const double *norm_a2, double tol,
+                   rl_expm_info *info) {
+  return select_phi(count, k, norm_a, norm_a2, tol, 0x1p-53, info);
+}
+
 /* ---- everything that depends on the type ------------------------------------------------------------ */
 
 #define RL_TYPE_S
@@ -118,18 +154,22 @@ int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, 
 #include "expm_structure.inc"
 #include "expm_general.inc"
 #include "expm.inc"
+#include "expm_phi.inc"
 #define RL_TYPE_D
 #include "generic.h"
 #include "expm_structure.inc"
 #include "expm_general.inc"
 #include "expm.inc"
+#include "expm_phi.inc"
 #define RL_TYPE_C
 #include "generic.h"
 #include "expm_structure.inc"
 #include "expm_general.inc"
 #include "expm.inc"
+#include "expm_phi.inc"
 #define RL_TYPE_Z
 #include "generic.h"
 #include "expm_structure.inc"
 #include "expm_general.inc"
 #include "expm.inc"
+#include "expm_phi.inc"

@@ -11,6 +11,9 @@ _Info = npt.NDArray[np.void] | None
 
 ASSUME: dict[str | None, int]
 SCHEMES: dict[int, tuple[list[float], int]]
+PHI1_SCHEMES: dict[int, list[float]]
+PHI_BLOCKS: dict[int, int]
+MAX_K: int
 INFO: list[tuple[str, str]]
 MULTIPLY_INFO: list[tuple[str, str]]
 EXPM: dict[str, Callable[[npt.NDArray[Any], npt.NDArray[Any], int, float, int, _Info], None]]
@@ -71,6 +74,18 @@ def multiply_vjp(
     tol: float,
     xa: npt.NDArray[Any],
     xb: npt.NDArray[Any],
+) -> None: ...
+def phi(a: npt.NDArray[Any], k: int, tol: float, f: npt.NDArray[Any], info: _Info) -> None: ...
+def phi_vjp(
+    a: npt.NDArray[Any], k: int, g: npt.NDArray[Any], tol: float, x: npt.NDArray[Any]
+) -> None: ...
+def phi_select(
+    norm_a: npt.NDArray[np.float64],
+    norm_a2: npt.NDArray[np.float64],
+    k: int,
+    tol: float,
+    single: bool,
+    info: npt.NDArray[np.void],
 ) -> None: ...
 def spmm(
     pointers: npt.NDArray[Any],

@@ -60,6 +60,30 @@ cdef extern from "randla.h" nogil:
     int rl_zexpm_vjp(int64_t batch, int64_t n, const doublecomplex *a, int64_t lda,
                      int64_t stride_a, const doublecomplex *g, int64_t ldg, int64_t stride_g,
                      double tol, doublecomplex *x, int64_t ldx, int64_t stride_x)
+    int rl_sphi(int64_t batch, int64_t n, int k, const float *a, int64_t lda, int64_t stride_a,
+                double tol, float *f, int64_t ldf, int64_t stride_f, rl_expm_info *info)
+    int rl_sphi_vjp(int64_t batch, int64_t n, int k, const float *a, int64_t lda,
+                    int64_t stride_a, const float *g, int64_t ldg, int64_t stride_g,
+                    double tol, float *x, int64_t ldx, int64_t stride_x)
+    int rl_dphi(int64_t batch, int64_t n, int k, const double *a, int64_t lda, int64_t stride_a,
+                double tol, double *f, int64_t ldf, int64_t stride_f, rl_expm_info *info)
+    int rl_dphi_vjp(int64_t batch, int64_t n, int k, const double *a, int64_t lda,
+                    int64_t stride_a, const double *g, int64_t ldg, int64_t stride_g,
+                    double tol, double *x, int64_t ldx, int64_t stride_x)
+    int rl_cphi(int64_t batch, int64_t n, int k, const floatcomplex *a, int64_t lda, int64_t stride_a,
+                double tol, floatcomplex *f, int64_t ldf, int64_t stride_f, rl_expm_info *info)
+    int rl_cphi_vjp(int64_t batch, int64_t n, int k, const floatcomplex *a, int64_t lda,
+                    int64_t stride_a, const floatcomplex *g, int64_t ldg, int64_t stride_g,
+                    double tol, floatcomplex *x, int64_t ldx, int64_t stride_x)
+    int rl_zphi(int64_t batch, int64_t n, int k, const doublecomplex *a, int64_t lda, int64_t stride_a,
+                double tol, doublecomplex *f, int64_t ldf, int64_t stride_f, rl_expm_info *info)
+    int rl_zphi_vjp(int64_t batch, int64_t n, int k, const doublecomplex *a, int64_t lda,
+                    int64_t stride_a, const doublecomplex *g, int64_t ldg, int64_t stride_g,
+                    double tol, doublecomplex *x, int64_t ldx, int64_t stride_x)
+    int rl_sphi_select(int64_t count, int k, const double *norm_a, const double *norm_a2,
+                       double tol, rl_expm_info *info)
+    int rl_dphi_select(int64_t count, int k, const double *norm_a, const double *norm_a2,
+                       double tol, rl_expm_info *info)
     ctypedef struct rl_expm_multiply_info:
         int32_t order
         int32_t steps
@@ -128,6 +152,13 @@ cdef extern from "randla/device/expm_rule.h" nogil:
     const int rl_expm_products[]
     const double rl_expm_shared[][20]
 
+cdef extern from "randla/device/expm_phi_rule.h" nogil:
+    int PHI_MAX "RL_PHI_MAX"
+    int RL_PHI_ORDERS
+    const int rl_phi_order[]
+    const int rl_phi_block[]
+    const double rl_phi1_shared[][20]
+
 
 # names of `assume`, and their codes in C
 ASSUME = {
@@ -142,6 +173,13 @@ SCHEMES = {
     rl_expm_order[i]: ([rl_expm_shared[i][j] for j in range(RL_EXPM_SHARED)], rl_expm_products[i])
     for i in range(RL_EXPM_ORDERS)
 }
+# the same for phi_1; and degree -> block of the polynomials of the other phi_k
+PHI1_SCHEMES = {
+    rl_expm_order[i]: [rl_phi1_shared[i][j] for j in range(RL_EXPM_SHARED)]
+    for i in range(RL_EXPM_ORDERS - 1)
+}
+PHI_BLOCKS = {rl_phi_order[i]: rl_phi_block[i] for i in range(RL_PHI_ORDERS)}
+MAX_K = PHI_MAX
 # layout of rl_expm_info
 INFO = [("order", "i4"), ("scaling", "i4"), ("products", "i4"), ("reserved", "i4"),
         ("error_bound", "f8")]
@@ -290,6 +328,70 @@ def vjp(const scalar[:, :, ::1] a, const scalar[:, :, ::1] g, double tol, scalar
         else:
             status = rl_zexpm_vjp(batch, n, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol, &x[0, 0,
                                   0], n, nn)
+    if status:
+        raise_status(status)
+
+
+def phi(const scalar[:, :, ::1] a, int k, double tol, scalar[:, :, ::1] f, info):
+    """phi_k(a) into f for each matrix; info: one record of INFO for each, or None."""
+    cdef int64_t batch = a.shape[0], n = a.shape[1]
+    cdef int64_t nn = n * n
+    cdef rl_expm_info *report = NULL
+    cdef int status = 0
+    if batch == 0 or n == 0:
+        return
+    if info is not None:
+        report = <rl_expm_info *><uintptr_t>info.ctypes.data
+    with nogil:
+        if scalar is float:
+            status = rl_sphi(batch, n, k, &a[0, 0, 0], n, nn, tol, &f[0, 0, 0], n, nn, report)
+        elif scalar is double:
+            status = rl_dphi(batch, n, k, &a[0, 0, 0], n, nn, tol, &f[0, 0, 0], n, nn, report)
+        elif scalar is floatcomplex:
+            status = rl_cphi(batch, n, k, &a[0, 0, 0], n, nn, tol, &f[0, 0, 0], n, nn, report)
+        else:
+            status = rl_zphi(batch, n, k, &a[0, 0, 0], n, nn, tol, &f[0, 0, 0], n, nn, report)
+    if status:
+        raise_status(status)
+
+
+def phi_vjp(const scalar[:, :, ::1] a, int k, const scalar[:, :, ::1] g, double tol,
+            scalar[:, :, ::1] x):
+    """Gradients x by matrices a, given the gradients g by phi_k(a)."""
+    cdef int64_t batch = a.shape[0], n = a.shape[1]
+    cdef int64_t nn = n * n
+    cdef int status = 0
+    if batch == 0 or n == 0:
+        return
+    with nogil:
+        if scalar is float:
+            status = rl_sphi_vjp(batch, n, k, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                 &x[0, 0, 0], n, nn)
+        elif scalar is double:
+            status = rl_dphi_vjp(batch, n, k, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                 &x[0, 0, 0], n, nn)
+        elif scalar is floatcomplex:
+            status = rl_cphi_vjp(batch, n, k, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                 &x[0, 0, 0], n, nn)
+        else:
+            status = rl_zphi_vjp(batch, n, k, &a[0, 0, 0], n, nn, &g[0, 0, 0], n, nn, tol,
+                                 &x[0, 0, 0], n, nn)
+    if status:
+        raise_status(status)
+
+
+def phi_select(const double[::1] norm_a, const double[::1] norm_a2, int k, double tol, bint single,
+               info):
+    """Degree, scaling, products and error bound of phi_k, k >= 1, from norms of A and A^2."""
+    cdef int64_t count = norm_a.shape[0]
+    cdef int status
+    cdef rl_expm_info *report = <rl_expm_info *><uintptr_t>info.ctypes.data
+    if count == 0:
+        return
+    if single:
+        status = rl_sphi_select(count, k, &norm_a[0], &norm_a2[0], tol, report)
+    else:
+        status = rl_dphi_select(count, k, &norm_a[0], &norm_a2[0], tol, report)
     if status:
         raise_status(status)
 
