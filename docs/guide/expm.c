@@ -1,4 +1,4 @@
-/* exp of 1000 matrices 3 x 3 and of one 300 x 300, in C.
+/* exp of 1000 matrices 3 x 3 and of one 300 x 300, and what belongs to it, in C.
  *
  *     ./expm FILE PREFIX SUFFIX ILP64
  *
@@ -57,10 +57,28 @@ static int run(int64_t batch, int64_t n) {
   return status;
 }
 
+/* What else there is, for the generator of a rotation by 1 radian: its exponential times (1, 0), the derivative in
+ * its own direction, phi_1, and the gradient of the trace of phi_1. */
+static int others(void) {
+  const double a[4] = {0, 1, -1, 0}, b[2] = {1, 0}, eye[4] = {1, 0, 0, 1};
+  double y[2], e[4], l[4], f[4], g[4];
+  int status = rl_dexpm_multiply(1, 'L', 2, 1, a, 2, 4, b, 2, 2, 0, y, 2, 2, NULL);
+  if (status == RL_OK) status = rl_dexpm_frechet(1, 2, a, 2, 4, a, 2, 4, 0, e, 2, 4, l, 2, 4);
+  if (status == RL_OK) status = rl_dphi(1, 2, 1, a, 2, 4, 0, f, 2, 4, NULL);
+  if (status == RL_OK) status = rl_dphi_vjp(1, 2, 1, a, 2, 4, eye, 2, 4, 0, g, 2, 4);
+  if (status != RL_OK) return status;
+  printf("cos 1 = %.15f, sin 1 = %.15f\n", y[0], y[1]);
+  printf("-sin 1 = %.15f\n", l[0]);
+  printf("sin 1 = %.15f, 1 - cos 1 = %.15f\n", f[0], f[1]);
+  printf("2 (cos 1 - sin 1) = %.15f\n", g[1] - g[2]);
+  return RL_OK;
+}
+
 int main(int argc, char **argv) {
   if (argc != 5) return 2;
   int status = use_blas(argv[1], argv[2], argv[3], atoi(argv[4]));
   if (status == RL_OK) status = run(1000, 3);
   if (status == RL_OK) status = run(1, 300);
+  if (status == RL_OK) status = others();
   return status == RL_OK ? 0 : fail(status);
 }

@@ -23,6 +23,11 @@ from randla._cpu import blas
 print(blas.path, blas.prefix, blas.suffix, int(blas.ilp64), sep="\n")' >blas
 mapfile -t blas <blas
 ./consumer "${blas[@]}"
+# the program of the guide, built as the guide says
+# shellcheck disable=SC2046
+${CC:-cc} -Wall -Wextra -Werror "$here/../../../docs/guide/expm.c" -o expm $(pkg-config --cflags --libs randla) \
+  -Wl,-rpath,"$(pkg-config --variable=libdir randla)" -ldl
+./expm "${blas[@]}"
 # C++ reads the headers too
 printf '#include <randla.h>\nint main() { return rl_strerror(RL_OK) == nullptr; }\n' >headers.cpp
 if command -v c++ >/dev/null; then
