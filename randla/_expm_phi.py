@@ -63,7 +63,7 @@ def phi(A: Any, k: int, *, tol: float | None = None, return_info: bool = False) 
 
     See Also
     --------
-    expm : phi_0.
+    expm : The exponential, which is phi_0.
     expm_multiply : ``exp(A) @ B`` without the exponential.
 
     Notes

@@ -244,6 +244,7 @@ def test_interruption_while_other_threads_compute():
         import os, signal, threading, time
         from concurrent.futures import ThreadPoolExecutor
         import numpy as np, randla
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have ignored it
         A = np.random.default_rng(0).standard_normal((40_000, 8, 8)) / 3
         wanted = randla.expm(A).tobytes()
         with ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-/* Linear combinations of arrays, compiled once per ISA level. */
+/* Linear combinations of arrays, and norms of matrices, compiled once per ISA level. */
 #include <stdint.h>
 
 #include "simd.h"
@@ -14,4 +14,4 @@
 #include "sums.inc"
 
 extern const rl_sums_kernels RL_CAT(rl_sums_kernels, RL_ISA);
-const rl_sums_kernels RL_CAT(rl_sums_kernels, RL_ISA) = {sums_s, sums_d};
+const rl_sums_kernels RL_CAT(rl_sums_kernels, RL_ISA) = {sums_s, sums_d, norms_s, norms_d};

@@ -12,6 +12,10 @@ typedef struct {
             const float *coefficient, float *const y[]);
   void (*d)(int64_t length, int inputs, const double *const x[], int outputs,
             const double *coefficient, double *const y[]);
+  /* Largest sum of moduli over the columns (one) and rows (inf) of a packed n x n.  Both NaN if an entry is not
+   * finite or a sum overflows.  rows: n reals of work. */
+  void (*norms_s)(int64_t n, const float *a, float *rows, float *one, float *inf);
+  void (*norms_d)(int64_t n, const double *a, double *rows, double *one, double *inf);
 } rl_sums_kernels;
 
 #endif
