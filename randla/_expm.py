@@ -147,6 +147,9 @@ def expm(
         return _expm_numpy(validate.as_array("A", A, kind), tol, assume, out, return_info)
     if out is not None:
         raise TypeError(f"out is for NumPy arrays; A is a {type(A).__name__}")
+    adapter = dispatch.adapter(A)
+    if adapter is not None:
+        return adapter.expm(A, tol=tol, assume=assume, return_info=return_info)
     return _expm_reference(A, tol, assume, return_info)
 
 

@@ -123,12 +123,15 @@ def expm_multiply(
     1.0
     """
     tol = validate.tolerance(tol)
-    times = _times(t)
+    times = validate.times(t)
     if operators.is_operator(A):
         return _one_operator(A, B, times, tol, return_info)
     if operators.is_sparse(B):
         B = operators.sound("B", B).toarray()
     arrays = validate.numpy_arrays(A=A, B=B)
+    adapter = dispatch.adapter(A)
+    if adapter is not None:
+        return adapter.expm_multiply(A, B, t=t, tol=tol or None, return_info=return_info)
     if arrays is None:
         return _reference(A, B, times, tol, return_info)
     A, B = arrays
@@ -152,17 +155,6 @@ def _shares(A: np.ndarray, times: np.ndarray) -> bool:
         end = np.abs(times[np.isfinite(times)]).max(initial=0)
         reach = np.abs(A).sum(axis=0).max(initial=0) * end
     return bool(reach <= 1e5)  # not for NaN either: that is the core's
-
-
-def _times(t: Any) -> np.ndarray | None:
-    if t is None:
-        return None
-    times = np.asarray(t)
-    if times.ndim > 1:
-        raise ValueError(f"t must be a number or 1-d, got shape {times.shape}")
-    if times.dtype.kind not in "biufc":
-        raise TypeError(f"t must be real or complex, got dtype {times.dtype}")
-    return times
 
 
 def _check_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> None:

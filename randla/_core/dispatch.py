@@ -40,6 +40,13 @@ def _classify(cls: type) -> str:
     return "array" if hasattr(cls, "__array_namespace__") else "sequence"
 
 
+def adapter(x: Any) -> ModuleType | None:
+    """Adapter that serves an array with operations of its framework, or None."""
+    if kind_of(x) != "torch" or x.device.type not in ("cpu", "meta"):
+        return None
+    return importlib.import_module("randla.torch")
+
+
 _BACKENDS: dict[str, ModuleType] = {}
 
 

@@ -144,6 +144,18 @@ def pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
     return list(value)
 
 
+def times(t: Any) -> np.ndarray | None:
+    """Require one number or a 1-d array of them, real or complex; None stays None."""
+    if t is None:
+        return None
+    values = np.asarray(t)
+    if values.ndim > 1:
+        raise ValueError(f"t must be a number or 1-d, got shape {values.shape}")
+    if values.dtype.kind not in "biufc":
+        raise TypeError(f"t must be real or complex, got dtype {values.dtype}")
+    return values
+
+
 def option(name: str, value: Any, allowed: Iterable[Any]) -> None:
     """Require one of some values."""
     names = list(allowed)

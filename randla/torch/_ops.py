@@ -1,0 +1,137 @@
+"""How a function of the core becomes an operation of torch; no other module knows that machinery.
+
+An operation has three ways in.  While torch compiles or exports, and for fake and meta tensors, it
+is ``torch.ops.randla.<name>``, which a graph can hold.  Under `torch.func` and forward mode it is
+an `autograd.Function` with vjp, jvp and vmap.  Else the kernel is called at once, or recorded by
+the lightest `Function` there is: the other two cost 10 to 50 us, as many small exponentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_LIBRARY = torch.library.Library("randla", "DEF")
+
+# (tensors, constants, gradients by the results, which tensors want one) -> gradients
+Backward = Callable[[Sequence[Tensor], Sequence[Any], Sequence[Tensor], Sequence[bool]], Any]
+# (tensors, constants, tangents or None) -> tangents of the results
+Jvp = Callable[[Sequence[Tensor], Sequence[Any], Sequence[Tensor | None]], Any]
+
+
+class Operation:
+    """One operation: some tensors, then constants, in; one tensor out.
+
+    Parameters
+    ----------
+    schema : str
+        In torch's language, ``name(Tensor a, ..., int k) -> Tensor``.
+    tensors : int
+        Arguments that are tensors; they come first.
+    kernel : callable
+        Computes the result from tensors on the CPU, without autograd.
+    like : callable
+        Makes an empty result from the same arguments, whatever they are.
+    backward, jvp : callable
+        Derivatives, made of operations, so that they have derivatives themselves.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        tensors: int,
+        *,
+        kernel: Callable[..., Tensor],
+        like: Callable[..., Tensor],
+        backward: Backward,
+        jvp: Jvp,
+    ) -> None:
+        name = schema.partition("(")[0]
+        self._tensors, self._kernel = tensors, kernel
+        _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+        _LIBRARY.impl(name, kernel, "CPU")
+        torch.library.register_fake(f"randla::{name}", like, lib=_LIBRARY)
+        self._op = op = getattr(torch.ops.randla, name).default
+
+        def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.save_for_backward(*inputs[:tensors])
+            ctx.constants = inputs[tensors:]
+
+        def reverse(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+            needed = ctx.needs_input_grad[:tensors]
+            parts = backward(ctx.saved_tensors, ctx.constants, gradients, needed)
+            return (*parts, *(None for _ in ctx.constants))
+
+        torch.library.register_autograd(
+            f"randla::{name}", reverse, setup_context=setup, lib=_LIBRARY
+        )
+
+        def vmap(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Tensor, int]:
+            moved = _batched(info.batch_size, in_dims, arguments, tensors)
+            return self(*moved), 0
+
+        torch.library.register_vmap(f"randla::{name}", vmap, lib=_LIBRARY)
+
+        class Eager(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, *arguments: Any) -> Tensor:
+                setup(ctx, arguments, None)
+                return kernel(*arguments)
+
+        class Transformed(torch.autograd.Function):
+            @staticmethod
+            def forward(*arguments: Any) -> Tensor:
+                return op(*arguments)
+
+            @staticmethod
+            def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+                setup(ctx, inputs, output)
+                ctx.save_for_forward(*inputs[:tensors])
+
+            @staticmethod
+            def jvp(ctx: Any, *tangents: Any) -> Tensor:
+                return jvp(ctx.saved_tensors, ctx.constants, tangents[:tensors])
+
+        Eager.backward = Transformed.backward = staticmethod(reverse)
+        Transformed.vmap = staticmethod(vmap)
+        Eager.__name__ = Eager.__qualname__ = name
+        Transformed.__name__ = Transformed.__qualname__ = name
+        self._eager, self._transformed = Eager, Transformed
+
+    def __call__(self, *arguments: Any) -> Tensor:
+        """Compute the result by the way that fits."""
+        given = arguments[: self._tensors]
+        if torch.compiler.is_compiling():
+            return self._op(*arguments)
+        if _transforms_active() or any(type(x) not in _PLAIN for x in given):
+            return self._transformed.apply(*arguments)
+        if any(x.device.type != "cpu" for x in given):
+            return self._op(*arguments)
+        if torch.is_grad_enabled() and any(x.requires_grad for x in given):
+            return self._eager.apply(*arguments)
+        return self._kernel(*arguments)
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def _transforms_active() -> bool:
+    return bool(
+        torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+    )
+
+
+def _batched(size: int, in_dims: Any, arguments: Any, tensors: int) -> list[Any]:
+    """Arguments with the dimension of vmap in front, before the batch dimensions of each."""
+    moved = []
+    rank = max(
+        x.dim() - (d is not None)
+        for x, d in zip(arguments[:tensors], in_dims[:tensors], strict=True)
+    )
+    for x, d in zip(arguments[:tensors], in_dims[:tensors], strict=True):
+        x = x.unsqueeze(0) if d is None else x.movedim(d, 0)
+        moved.append(x.reshape(x.shape[0], *(1,) * (rank + 1 - x.dim()), *x.shape[1:]))
+    return [*moved, *arguments[tensors:]]

@@ -1,0 +1,216 @@
+"""What every operation of torch passes; a new one gets it by a line in CASES."""
+
+import numpy as np
+import pytest
+import torch
+from oracles import random_matrices
+
+import randla.torch as rt
+
+# torch's own forward mode and export use parts of torch that are on their way out
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
+
+def matrices(n, count, seed=0, dtype=torch.float64, norm=1.5):
+    char = {torch.float64: "d", torch.complex128: "D", torch.float32: "f"}[dtype]
+    return torch.tensor(random_matrices(char, n, count, norm, seed=seed))
+
+
+def leaf(x):
+    return x.detach().clone().requires_grad_()
+
+
+# name -> (function of tensors, tensors of a dtype)
+CASES = {
+    "expm": (rt.expm, lambda dtype: (matrices(3, 2, dtype=dtype),)),
+    "expm, hermitian": (
+        lambda A: rt.expm(A + A.mH, assume="hermitian"),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "expm, skew": (
+        lambda A: rt.expm(A - A.mH, assume="skew"),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "expm_frechet": (
+        lambda A, E: rt.expm_frechet(A, E, compute_expm=False),
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0]),
+    ),
+    "expm_multiply": (
+        rt.expm_multiply,
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 2, 1, dtype=dtype)[..., :2]),
+    ),
+    "expm_multiply, vector": (
+        lambda A, b: rt.expm_multiply(A, b, t=[0.5, -1.0]),
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0, 0]),
+    ),
+    "phi_1": (lambda A: rt.phi(A, 1), lambda dtype: (matrices(3, 2, dtype=dtype),)),
+    "phi_3": (lambda A: rt.phi(A, 3), lambda dtype: (matrices(2, 1, dtype=dtype)[0],)),
+}
+# names of the operations in torch.ops.randla, with arguments
+RAW = {
+    "expm_function": lambda A: (A, 0, 0.0, ""),
+    "expm_derivative": lambda A: (A, leaf(A.flip(-1)), 1, True),
+    "expm_multiply": lambda A: (A, leaf(A[..., :2]), 0.0),
+}
+
+
+@pytest.fixture(params=sorted(CASES))
+def case(request):
+    return CASES[request.param]
+
+
+def inputs(case, dtype=torch.float64, grad=False):
+    return tuple(x.clone().requires_grad_(grad) for x in case[1](dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
+def test_gradcheck(case, dtype):
+    x = inputs(case, dtype, True)
+    assert torch.autograd.gradcheck(case[0], x, check_forward_ad=True)
+
+
+def test_gradgradcheck(case):
+    assert torch.autograd.gradgradcheck(case[0], inputs(case, grad=True))
+
+
+def test_jvp(case):
+    f, x = case[0], inputs(case)
+    tangents = tuple(torch.randn_like(y) for y in x)
+    _, slope = torch.func.jvp(f, x, tangents)
+    h = 1e-6
+    more, less = (f(*(y + s * h * d for y, d in zip(x, tangents, strict=True))) for s in (1, -1))
+    assert torch.allclose(slope, (more - less) / (2 * h), rtol=1e-6, atol=1e-7)
+
+
+def test_vmap(case):
+    f, x = case[0], inputs(case)
+    many = tuple(torch.stack([y, 2 * y, -y]) for y in x)
+    wanted = torch.stack([f(*(y[i] for y in many)) for i in range(3)])
+    assert torch.allclose(torch.vmap(f)(*many), wanted, rtol=1e-12, atol=1e-13)
+    moved = tuple(y.movedim(0, -1) for y in many)
+    assert torch.allclose(torch.vmap(f, in_dims=-1)(*moved), wanted, rtol=1e-12, atol=1e-13)
+    grads = torch.vmap(torch.func.grad(lambda *y: f(*y).sin().sum()))(*many)
+    one = torch.func.grad(lambda *y: f(*y).sin().sum())(*(y[1] for y in many))
+    assert torch.allclose(grads[1], one, rtol=1e-11, atol=1e-12)
+
+
+def test_hessian_by_both_modes(case):
+    f, x = case[0], inputs(case)
+    rest = x[1:]
+
+    def loss(y):
+        return f(y, *rest).sin().sum()
+
+    forward = torch.func.hessian(loss)(x[0])
+    reverse = torch.func.jacrev(torch.func.jacrev(loss))(x[0])
+    assert torch.allclose(forward, reverse, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_compile(case, dynamic):
+    f = case[0]
+    torch._dynamo.reset()
+    compiled = torch.compile(
+        lambda *y: f(*y).sin(), fullgraph=True, dynamic=dynamic, backend="aot_eager"
+    )
+    for scale in (1.0, -0.5):
+        x = tuple((scale * y).requires_grad_() for y in inputs(case))
+        value = compiled(*x)
+        wanted = f(*x).sin()
+        assert torch.allclose(value, wanted, rtol=1e-12, atol=1e-13)
+        mine = torch.autograd.grad(value.sum(), x)
+        exact = torch.autograd.grad(wanted.sum(), x)
+        for a, b in zip(mine, exact, strict=True):
+            assert torch.allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_export(case):
+    f = case[0]
+
+    class Module(torch.nn.Module):
+        def forward(self, *y):
+            return f(*y)
+
+    x = inputs(case)
+    program = torch.export.export(Module(), x)
+    assert any("randla" in str(node.target) for node in program.graph.nodes)
+    assert torch.allclose(program.module()(*x), f(*x), rtol=1e-13)
+
+
+def test_meta(case):
+    f, x = case[0], inputs(case)
+    result = f(*(y.to("meta") for y in x))
+    assert result.device.type == "meta"
+    assert result.shape == f(*x).shape
+
+
+def test_layouts_and_dtypes(case):
+    f, x = case[0], inputs(case)
+    wanted = f(*x)
+    views = tuple(y.mT.contiguous().mT if y.dim() > 1 else y.repeat(2)[::2] * 0 + y for y in x)
+    assert torch.equal(f(*views), wanted)
+    for dtype in (torch.float16, torch.bfloat16):
+        narrow = tuple(y.to(dtype) for y in x)
+        result = f(*narrow)
+        assert result.dtype == dtype
+        exact = f(*(y.double() for y in narrow))
+        assert torch.allclose(result.double(), exact, rtol=2e-2, atol=2e-2)
+    kept = tuple(y.clone() for y in x)
+    f(*kept)
+    assert all(torch.equal(a, b) for a, b in zip(kept, x, strict=True))  # inputs are not modified
+
+
+def test_no_graph_where_none_is_wanted(case):
+    f, x = case[0], inputs(case, grad=True)
+    with torch.no_grad():
+        assert not f(*x).requires_grad
+    with torch.inference_mode():
+        assert torch.allclose(f(*x), f(*(y.detach() for y in x)), rtol=1e-12, atol=1e-13)
+    assert f(*x).requires_grad
+
+
+def test_autocast_changes_nothing(case):
+    f, x = case[0], tuple(y.float() for y in inputs(case))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = f(*x)
+    assert result.dtype == torch.float32
+    assert torch.allclose(result, f(*x), rtol=1e-6, atol=1e-6)
+
+
+def test_checkpoint(case):
+    from torch.utils.checkpoint import checkpoint
+
+    f, x = case[0], inputs(case, grad=True)
+    mine = torch.autograd.grad(checkpoint(f, *x, use_reentrant=False).sum(), x)
+    exact = torch.autograd.grad(f(*x).sum(), x)
+    assert all(torch.equal(a, b) for a, b in zip(mine, exact, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(RAW))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
+def test_opcheck(name, dtype):
+    A = leaf(matrices(3, 2, dtype=dtype))
+    torch.library.opcheck(getattr(torch.ops.randla, name).default, RAW[name](A))
+
+
+def test_sizes_change_under_one_graph():
+    torch._dynamo.reset()
+    f = torch.compile(rt.expm, fullgraph=True, dynamic=True, backend="aot_eager")
+    for n, count in ((3, 2), (5, 4), (8, 3)):
+        A = matrices(n, count)
+        assert torch.allclose(f(A), rt.expm(A), rtol=1e-13, atol=1e-14)
+
+
+def test_empty(case):
+    f, x = case[0], inputs(case)
+    nothing = tuple(y[:0] if y.dim() > 2 else y for y in x)
+    if nothing[0].dim() > 2:
+        y = tuple(z.requires_grad_() for z in nothing)
+        result = f(*y)
+        assert result.numel() == 0
+        torch.autograd.grad(result.sum(), y[0])
+
+
+def test_numpy_and_torch_are_one_function():
+    A = matrices(5, 4)
+    assert np.array_equal(rt.expm(A).numpy(), rt.expm.__globals__["randla"].expm(A.numpy()))
