@@ -6,6 +6,7 @@ import sys
 from numpydoc.validate import validate
 
 import randla
+import randla.torch
 
 # What we do not ask for: GL01 (the summary on a line of its own), SS05 (an infinitive: nouns begin
 # sentences here), ES01 and SA01 (not everything has more to say, or relatives).
@@ -35,6 +36,7 @@ def names(prefix: str, scope: object, listed: list[str]) -> list[str]:
 def main() -> int:
     """Print what is wrong."""
     public = names("randla", randla, randla.__all__)
+    public += names("randla.torch", randla.torch, randla.torch.__all__)
     wrong = []
     for name in public:
         ignored = IGNORED

@@ -94,6 +94,15 @@ def test_stems_import_the_core_and_public_functions_to_the_left():
                 assert module.split(".")[0] in {"numpy", *sys.stdlib_module_names}, (path, module)
 
 
+def test_adapters_stand_on_public_functions_the_core_and_the_bindings():
+    for framework in ("torch", "jax"):
+        for path in files(PACKAGE / framework, "*.py"):
+            for module, _ in imports(path):
+                below = ("", "_core", "_cpu", "_cuda", framework)
+                assert room(module) in (None, *below), (path, module)
+                assert module.split(".")[0] not in FRAMEWORKS - {framework}, (path, module)
+
+
 def test_bindings_reach_only_their_own_room_and_the_core():
     for path in [*files(PACKAGE / "_cpu", "*.py"), *files(PACKAGE / "_cpu", "*.pyx")]:
         if path.suffix == ".py":

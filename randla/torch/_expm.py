@@ -288,14 +288,17 @@ def expm(
     ----------
     A : Tensor, shape (..., n, n)
         Real or complex matrices on the CPU; float16 and bfloat16 are computed in float32.
-    tol, assume, return_info
-        As for `randla.expm`.  Gradients do not depend on `tol`; with ``assume="hermitian"`` and
-        ``"skew"`` they are those of the projected matrix.
+    tol : float, optional
+        As for `randla.expm`; gradients do not depend on it.
+    assume : {None, "hermitian", "skew", "triangular", "metzler"}, optional
+        As for `randla.expm`; gradients of the first two are those of the projected matrix.
+    return_info : bool, default False
+        Also return an `ExpmInfo`, which holds no graph.
 
     Returns
     -------
     Tensor, shape (..., n, n)
-        Of the dtype of A; and an `ExpmInfo` if `return_info`, which holds no graph.
+        Of the dtype of A.
 
     Raises
     ------
@@ -311,10 +314,10 @@ def expm(
     --------
     >>> import torch, randla.torch
     >>> A = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], requires_grad=True)
-    >>> randla.torch.expm(A)[0, 1].backward()  # d sin(t)
+    >>> randla.torch.expm(A)[0, 1].backward()  # sin(1) for this rotation
     >>> A.grad
-    tensor([[ 0.4207,  0.6909],
-            [ 0.1506,  0.4207]])
+    tensor([[0.4207, 0.6909],
+            [0.1506, 0.4207]])
     """
     if A.device.type not in _HERE:
         return randla.expm(A, tol=tol, assume=assume, return_info=return_info)
@@ -355,6 +358,14 @@ def expm_frechet(A: Tensor, E: Tensor, *, compute_expm: bool = True) -> Any:
     ------
     ValueError, TypeError
         As `randla.expm_frechet`; also for tensors of different dtypes or devices.
+
+    Examples
+    --------
+    >>> import torch, randla.torch
+    >>> A, E = torch.zeros(2, 2), torch.ones(2, 2)
+    >>> randla.torch.expm_frechet(A, E).frechet  # at zero, exp changes as its argument
+    tensor([[1., 1.],
+            [1., 1.]])
     """
     dtype = _one_dtype(A=A, E=E)
     if A.device.type not in _HERE:
@@ -385,19 +396,31 @@ def expm_multiply(
         Dense matrices.
     B : Tensor, shape (n,) or (..., n, p)
         Of the dtype of A; batches broadcast.
-    t, tol, return_info
-        As for `randla.expm_multiply`; no gradient by `t`.
+    t : number or 1-d array_like, optional
+        As for `randla.expm_multiply`; it has no gradient.
+    tol : float, optional
+        As for `randla.expm_multiply`.
+    return_info : bool, default False
+        Also return an `ExpmMultiplyInfo`.
 
     Returns
     -------
     Tensor
-        As `randla.expm_multiply`; differentiable by A and B, to every order.  With `return_info`
-        also an `ExpmMultiplyInfo`.
+        As `randla.expm_multiply`; differentiable by A and B, to every order.
 
     Raises
     ------
     ValueError, TypeError
         As `randla.expm_multiply`; also for tensors of different dtypes or devices.
+
+    Examples
+    --------
+    >>> import torch, randla.torch
+    >>> A = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    >>> randla.torch.expm_multiply(A, torch.tensor([1.0, 2.0]), t=[0.0, 1.0, 2.0])
+    tensor([[1., 2.],
+            [3., 2.],
+            [5., 2.]])
     """
     dtype = _one_dtype(A=A, B=B)
     if A.device.type not in _HERE:
@@ -438,18 +461,27 @@ def phi(A: Tensor, k: int, *, tol: float | None = None, return_info: bool = Fals
         Matrices as for `expm`.
     k : int
         Index, from 0 to 100.
-    tol, return_info
-        As for `randla.phi`.
+    tol : float, optional
+        As for `randla.phi`; gradients do not depend on it.
+    return_info : bool, default False
+        Also return an `ExpmInfo`.
 
     Returns
     -------
     Tensor, shape (..., n, n)
-        Of the dtype of A; and an `ExpmInfo` if `return_info`.
+        Of the dtype of A.
 
     Raises
     ------
     ValueError, TypeError
         As `randla.phi`.
+
+    Examples
+    --------
+    >>> import torch, randla.torch
+    >>> randla.torch.phi(torch.zeros(2, 2), 3)  # I / 3!
+    tensor([[0.1667, 0.0000],
+            [0.0000, 0.1667]])
     """
     k = validate.integer("k", k)
     validate.inside("k", k, 0, binding.MAX_K)

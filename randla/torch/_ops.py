@@ -69,19 +69,24 @@ class Operation:
             f"randla::{name}", reverse, setup_context=setup, lib=_LIBRARY
         )
 
-        def vmap(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Tensor, int]:
+        def spread(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Tensor, int]:
             moved = _batched(info.batch_size, in_dims, arguments, tensors)
             return self(*moved), 0
 
-        torch.library.register_vmap(f"randla::{name}", vmap, lib=_LIBRARY)
+        torch.library.register_vmap(f"randla::{name}", spread, lib=_LIBRARY)
 
         class Eager(torch.autograd.Function):
+            backward = staticmethod(reverse)
+
             @staticmethod
             def forward(ctx: Any, *arguments: Any) -> Tensor:
                 setup(ctx, arguments, None)
                 return kernel(*arguments)
 
         class Transformed(torch.autograd.Function):
+            backward = staticmethod(reverse)
+            vmap = staticmethod(spread)
+
             @staticmethod
             def forward(*arguments: Any) -> Tensor:
                 return op(*arguments)
@@ -95,8 +100,6 @@ class Operation:
             def jvp(ctx: Any, *tangents: Any) -> Tensor:
                 return jvp(ctx.saved_tensors, ctx.constants, tangents[:tensors])
 
-        Eager.backward = Transformed.backward = staticmethod(reverse)
-        Transformed.vmap = staticmethod(vmap)
         Eager.__name__ = Eager.__qualname__ = name
         Transformed.__name__ = Transformed.__qualname__ = name
         self._eager, self._transformed = Eager, Transformed
