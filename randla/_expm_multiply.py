@@ -34,8 +34,9 @@ class ExpmMultiplyInfo:
     error_bound : float or ndarray
         Truncation: the result is ``exp(A t + dA) B``, but for rounding, with
         ``norm(dA) <= error_bound * max(1, norm(A t))``; for the Chebyshev series, of a normal A,
-        the error of the result in the 2-norm over the largest that B could become.  It rests on
-        estimates of norms where A is an operator.
+        the error of the result in the 2-norm over the largest that B could become, and for long
+        steps of the Taylor series that of each column.  It rests on estimates of norms where A is
+        an operator.
     """
 
     order: Any
@@ -92,13 +93,15 @@ def expm_multiply(
     -----
     Taylor polynomials of degree m in each of s steps [1]_, m and s chosen for each matrix so that
     the backward error is below `tol`: 2 m s n^2 p flops.  Where that is more than ``exp(t A)``
-    costs, it is formed.  A step spans at most a norm of 3.5 (6 for one large A), so that rounding
-    errors of the terms stay within exp(3.5) u.  The products with one large A grow with norm(A t),
-    without end; Ctrl-C ends them.
+    costs, it is formed.  A step spans at most a norm of 3.5 (8 for one large A, 6 for an operator),
+    so that rounding errors of the terms stay within exp(3.5) u; it may span more where the
+    logarithmic norm lets the result grow as fast as the terms, and is kept if it did.  The products
+    with one large A grow with norm(A t), without end; Ctrl-C ends them.
 
     One large A that is Hermitian or skew-Hermitian gets a Chebyshev series on the interval of its
     eigenvalues (by Gershgorin's circles): about norm(A t) products for large times instead of six
-    times as many, and one run of them for all times.
+    times as many, and one run of them for all times.  A complex sparse A that is real or imaginary
+    in truth, like ``-1j * H``, and imaginary times cost what a real A does.
 
     References
     ----------
