@@ -284,6 +284,7 @@ def _action(
     A.products = 0
     if Y.size == 0:
         return ExpmMultiplyInfo(0, 0, 0, 0.0)
+    times = times.astype(np.result_type(times.dtype, np.float64))  # differences of half precision
     known = np.isfinite(times)
     Y[~known] = np.nan
     times, phase = np.where(known, times, 0), A.phase
@@ -454,7 +455,7 @@ def _series(
             for q in range(halves):
                 skip = (q - begin) % halves
                 some = C[:, begin + skip : begin + len(terms) : halves]
-                sums[q] += some @ flat[skip::halves]
+                _add(sums[q], some, flat[skip::halves])
         Y = _joined([part.reshape(len(times), *X.shape) for part in sums], B)
     if later is not None:
         Y = Y * later.astype(Y.dtype)[:, None, None]
@@ -548,7 +549,13 @@ def _blocks(
 
 def _block(B: np.ndarray, count: int) -> int:
     """How many terms for several times are summed at once: enough for a matrix product."""
-    return max(1, min(count, 16, 2**22 // max(B.size, 1)))
+    return max(1, min(count, 64, 2**22 // max(B.size, 1)))
+
+
+def _add(sums: np.ndarray, weights: np.ndarray, terms: np.ndarray) -> None:
+    """Add weights @ terms to sums, in pieces that stay in the cache."""
+    for i in range(0, terms.shape[1], 1024):
+        sums[:, i : i + 1024] += weights @ terms[:, i : i + 1024]
 
 
 # The norm that a step of the Taylor polynomial may span: roundings of its terms grow to e^8 u at
@@ -659,7 +666,7 @@ def _taylor_step(
             skip = (q - first) % halves
             signs = (-1.0) ** (np.arange(first, last + 1) // 2) if halves == 2 else 1.0
             some = (powers * signs)[:, skip::halves].astype(X.dtype)
-            sums[q] += some @ flat[skip::halves]
+            _add(sums[q], some, flat[skip::halves])
 
     while k < most:
         k += 1

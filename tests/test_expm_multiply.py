@@ -345,6 +345,17 @@ def test_real_and_imaginary_matrices(diagonals, kind, phase, where, char):
     assert np.allclose(one, Y[2, :, 0], rtol=1e-3 if single else 1e-9, atol=1e-4 * abs(one).max())
 
 
+def test_times_of_any_dtype():
+    A, B = on_diagonals(70, [-1, 0, 1]), np.ones(70)
+    for M in (A, A + A.T):
+        for t in ([1, 3], [1.25, 3.5]):
+            exact = expm_multiply(M, B, t=np.array(t, float))
+            for dtype in ("e", "f", "u1", "i8"):
+                if dtype in "ef" or t[0] == 1:
+                    Y = expm_multiply(M, B, t=np.array(t, dtype))
+                    assert np.allclose(Y, exact, rtol=1e-12)
+
+
 def test_several_columns_and_wide_blocks():
     """More columns than the products by diagonals take."""
     A = on_diagonals(100, [-3, 0, 3])
