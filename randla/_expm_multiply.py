@@ -95,7 +95,7 @@ def expm_multiply(
     the backward error is below `tol`: 2 m s n^2 p flops.  Where that is more than ``exp(t A)``
     costs, it is formed.  A step spans at most a norm of 3.5 (8 for one large A, 6 for an operator),
     so that rounding errors of the terms stay within exp(3.5) u; it may span more where the
-    logarithmic norm lets the result grow as fast as the terms, and is kept if it did.  The products
+    logarithmic norm lets the result grow as fast as the terms, and stands if it did.  The products
     with one large A grow with norm(A t), without end; Ctrl-C ends them.
 
     One large A that is Hermitian or skew-Hermitian gets a Chebyshev series on the interval of its
@@ -554,16 +554,16 @@ def _block(B: np.ndarray, count: int) -> int:
 
 def _add(sums: np.ndarray, weights: np.ndarray, terms: np.ndarray) -> None:
     """Add weights @ terms to sums, in pieces that stay in the cache."""
-    for i in range(0, terms.shape[1], 1024):
-        sums[:, i : i + 1024] += weights @ terms[:, i : i + 1024]
+    for i in range(0, terms.shape[1], 4096):
+        sums[:, i : i + 4096] += weights @ terms[:, i : i + 4096]
 
 
 # The norm that a step of the Taylor polynomial may span: roundings of its terms grow to e^8 u at
 # most.
 _STEP = 8.0
 _BLIND = 6.0  # the same where no entries tell whether the result may be as small as e^-norm
-# A step that spans more is one that loses no more: where the logarithmic norm says that exp(t A)
-# may grow nearly as fast as the terms do.  The result tells whether it did.
+# A step that spans more is one that need not lose more: where the logarithmic norm says that
+# exp(t A) may grow nearly as fast as the bound of the terms.  Terms and result tell whether it did.
 _LONGEST = {"d": 200.0, "f": 40.0}
 _KEPT = 1e-3
 # Estimates of norms of powers cost about a hundred products.
@@ -580,7 +580,7 @@ def _taylor(
     at: np.ndarray,
 ) -> tuple[int, int]:
     """exp(omega * length * A) B into Y[at], lengths >= 0, abs(omega) = 1, by Taylor polynomials."""
-    mu = A.mean_eigenvalue()
+    mu = A.center()
     end = float(lengths.max())
     bound = A.norm(mu, 1)  # of rows: that of largest entries, below
     drift = float(np.real(omega * mu))
@@ -591,10 +591,12 @@ def _taylor(
         """The norm that one step spans, and the products of all."""
         loss = norm + drift - growth if growth is not None else norm * _STEP / _BLIND
         span = min(longest, _STEP * norm / loss) if loss > 0 else longest
-        count = max(1, math.ceil(norm * end / max(span, _BLIND)))
+        if _STEP < span < 2 * _STEP:  # not worth the risk that its result is too small
+            span = _STEP
+        count = max(1, math.ceil(norm * end / span))
         return norm * end / count, count * _degree(norm * end / count, tol, count)
 
-    norm = bound
+    norm = A.norm(mu)  # of rows or of columns, which is less
     x, products = plan(norm)
     if products > _WORTH_ESTIMATES:
         better = A.norm_of_powers(mu)  # norm(X^k) <= better^k for the k that matter
@@ -610,14 +612,13 @@ def _taylor(
         between = inside[lengths[inside] < stop]
         parts = (lengths[between] - begin) / length if length else np.zeros(0)
         steps += 1
-        k, result, outputs = _taylor_step(A, F, omega, mu, length, parts, (norm, bound), tol, count)
+        k, result, outputs, kept = _taylor_step(
+            A, F, omega, mu, length, parts, (norm, bound), tol, count
+        )
         used = max(used, k)
-        if norm * length > _STEP:
-            with np.errstate(all="ignore"):
-                kept = _largest(result) >= _KEPT * math.exp((norm + drift) * length) * _largest(F)
-            if not (kept | ~np.isfinite(_largest(F))).all():
-                h = length / 2  # it did not grow so: all terms, and their roundings, cancelled
-                continue
+        if not kept:
+            h = length / 2  # less cancels, and less is lost
+            continue
         for i, output, part in zip(between, outputs, parts, strict=True):
             Y[at[i]] = output * _exp(omega * mu * part * length)
         Y[at[inside[lengths[inside] == stop]]] = result
@@ -636,8 +637,11 @@ def _taylor_step(
     norms: tuple[float, float],
     tol: float,
     steps: int,
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """One step of length h, and unshifted sums for the given parts of it; the terms come first."""
+) -> tuple[int, np.ndarray, np.ndarray, bool]:
+    """One step of length h, and unshifted sums for the given parts of it; the terms come first.
+
+    Last whether it may stand: a long step must not leave less than _KEPT of its largest term.
+    """
     norm, bound = norms
     omega = complex(omega)
     X = _columns(A, B, omega.imag == 0 or omega.real == 0)
@@ -656,7 +660,8 @@ def _taylor_step(
     if len(parts):
         terms[0] = X
     term, spare = X, None
-    k = 0
+    k, long = 0, norm * h > _STEP * (1 + 1e-9)
+    peak = whole = _largest(X)
 
     def add(first: int, last: int) -> None:
         """Sums of terms first ... last, i^k apart."""
@@ -681,9 +686,12 @@ def _taylor_step(
                 add(k - block + 1, k)
         # max |X^j v| <= bound^j max |v|: what follows is below a geometric series, column by column
         ratio = bound * h / (k + 1)
-        if k < order and (ratio > 0.9 or k % 2):
+        if k < order and (k % 2 or (ratio > 0.9 and not long)):
             continue
         size = _largest(term)
+        peak = np.maximum(peak, size)
+        if k < order and ratio > 0.9:
+            continue
         whole = np.max([_largest(total) for total in totals], axis=0)
         if ratio < 0.9 and (ratio / (1 - ratio) * size <= tol / 2 * whole).all():
             break
@@ -693,7 +701,8 @@ def _taylor_step(
         add(k - k % block, k)
     result = _joined(totals, B) * _exp(omega * mu * h)
     outputs = _joined([part.reshape(len(parts), *X.shape) for part in sums], B)
-    return k, result, outputs
+    kept = not long or bool(((whole >= _KEPT * peak) | ~np.isfinite(peak)).all())
+    return k, result, outputs, kept
 
 
 def _exp(x: complex) -> complex:

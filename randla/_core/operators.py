@@ -262,6 +262,21 @@ class Operator:
             value = self.survey.diagonal.mean()
         return complex(value) if np.iscomplexobj(value) else float(value)
 
+    def center(self) -> complex:
+        """A number near the middle of the eigenvalues: norm(A - center I) is small.
+
+        The mean, or the middle of Gershgorin's circles, which for real entries gives the least
+        norm that there is, and a logarithmic norm as large as center + norm.
+        """
+        mean = self.mean_eigenvalue()
+        if self.survey is None:
+            return mean
+        d, found = self.survey.diagonal, [mean]
+        for off in (self.survey.rows, self.survey.columns):
+            parts = [((x - off).min() + (x + off).max()) / 2 for x in (d.real, d.imag)]
+            found.append(complex(*parts) if np.iscomplexobj(d) else float(parts[0]))
+        return min(found, key=self.norm)
+
     def norm(self, mu: complex, axis: int | None = None) -> float:
         """1-norm (axis 0) or infinity-norm (axis 1) of A - mu I, or the lesser; or an estimate."""
         if self.survey is None:

@@ -96,7 +96,7 @@ def _flow(demo: Demo) -> Case:
 
 def _heat(demo: Demo) -> list[Case]:
     """Diffusion on a square grid, once at the end and at 50 times on the way."""
-    m, t = (60 if demo.quick else 200), 10.0
+    m, t = (60 if demo.quick else 150), 10.0
     line = sp.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(m, m))
     eye = sp.eye_array(m)
     grid = (sp.kron(eye, line) + sp.kron(line, eye)).tocsr()
@@ -164,7 +164,7 @@ Row = tuple[str, str, dict[str, str], str, dict[str, str]]
 def _row(demo: Demo, case: Case, progress: Progress) -> Row:
     timed = interleave(
         {"randla": case.mine} | case.peers,
-        demo.share(0.2 if demo.quick else 0.7),
+        demo.share(0.2 if demo.quick else 0.5),
         lambda name: progress.step(f"{name}: {case.label}"),
     )
     errors = {
