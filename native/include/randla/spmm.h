@@ -10,7 +10,8 @@ extern "C" {
  * [0, n) and row pointers that ascend (the caller's promise).  X, Y, Z, W: row-major, n x p.
  *   Y = alpha A X + beta X + gamma Z,   W += delta Y.
  * alpha ... delta: pairs, real and imaginary part (which real types ignore).  Z, W may be NULL; Y may be Z
- * itself, and must overlap nothing else.  Bound: A is read once, and each of X, Y, Z, W; unfused, the sums move more than A. */
+ * itself, and must overlap nothing else.  Bound: a load and a sum for each entry of A and column; unfused, the
+ * sums of the recurrence cost as much again. */
 RL_API int rl_sspmm(int64_t n, int64_t p, const void *pointers, const void *indices,
                     int index_bytes, const float *a, const double scalars[8], const float *x,
                     const float *z, float *y, float *w);
