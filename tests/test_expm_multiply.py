@@ -298,6 +298,161 @@ def test_tolerance_of_one_large_matrix():
             before = info.products
 
 
+def on_diagonals(n, offsets, seed=0):
+    """Entries on a few full diagonals: what stencils on grids look like."""
+    rng = np.random.default_rng(seed)
+    parts = [rng.standard_normal(n - abs(offset)) for offset in offsets]
+    return sp.diags_array(parts, offsets=offsets, shape=(n, n), format="csr")
+
+
+REALS = {
+    "symmetric": lambda M: M + M.T,
+    "skew": lambda M: M - M.T,
+    "general": lambda M: M,
+    "decaying": lambda M: M - 9 * sp.eye_array(M.shape[0]),
+}
+
+
+@pytest.mark.parametrize("diagonals", [True, False])
+@pytest.mark.parametrize("kind", sorted(REALS))
+@pytest.mark.parametrize("phase", [1, 1j, -1j])
+@pytest.mark.parametrize("where", ["matrix", "time"])
+@pytest.mark.parametrize("char", ALL)
+def test_real_and_imaginary_matrices(diagonals, kind, phase, where, char):
+    """A = phase M with a real M, and real or complex blocks: real arithmetic for all of them."""
+    n, rng = 90, np.random.default_rng(5)
+    M = on_diagonals(n, [-9, -1, 0, 1, 9])
+    if not diagonals:
+        M = sp.csr_array(M.toarray()[np.ix_(*(rng.permutation(n) for _ in range(2)))])
+    M = sp.csr_array(REALS[kind](M)).astype(char.lower())
+    B = vectors(char, n, 2, 1)[0]
+    t = np.array([0.7, -0.4, 2.5, 0.0])
+    if where == "matrix":
+        Y = expm_multiply(M * np.complex64(phase) if phase != 1 else M, B, t=t)
+    else:
+        Y = expm_multiply(M, B, t=t * phase)
+    single = char.lower() == "f"
+    # a complex t widens to complex64 alone
+    assert Y.dtype == (np.result_type(M.dtype, B.dtype, np.complex64) if phase != 1 else B.dtype)
+    for y, time in zip(Y, t, strict=True):
+        E = scipy.linalg.expm(M.toarray().astype(np.complex128) * (phase * time))
+        exact = E @ B
+        cond = max(1, np.abs(time) * abs(M).sum(axis=0).max()) * np.linalg.norm(E, 2)
+        assert np.linalg.norm(y - exact) <= 20 * unit("f" if single else "d") * cond * (
+            np.linalg.norm(B)
+        )
+    one = expm_multiply(M.astype(np.complex128) * phase, B[:, 0], t=t[2])
+    assert np.allclose(one, Y[2, :, 0], rtol=1e-3 if single else 1e-9, atol=1e-4 * abs(one).max())
+
+
+def test_times_of_any_dtype():
+    A, B = on_diagonals(70, [-1, 0, 1]), np.ones(70)
+    for M in (A, A + A.T):
+        for t in ([1, 3], [1.25, 3.5]):
+            exact = expm_multiply(M, B, t=np.array(t, float))
+            for dtype in ("e", "f", "u1", "i8"):
+                if dtype in "ef" or t[0] == 1:
+                    Y = expm_multiply(M, B, t=np.array(t, dtype))
+                    assert np.allclose(Y, exact, rtol=1e-12)
+
+
+def test_several_columns_and_wide_blocks():
+    """More columns than the products by diagonals take."""
+    A = on_diagonals(100, [-3, 0, 3])
+    for char, p in itertools.product("dD", (1, 2, 3, 5, 8)):
+        B = vectors(char, 100, p, 1)[0]
+        Y = expm_multiply(A, B)
+        assert np.allclose(Y, scipy.linalg.expm(A.toarray()) @ B, rtol=1e-11, atol=1e-12)
+
+
+def test_rows_that_do_not_meet_a_nan():
+    """The zeros of products by diagonals would carry it there."""
+    A = sp.block_diag([on_diagonals(80, [-1, 0, 1]), on_diagonals(80, [-1, 0, 1])], format="csr")
+    for M in (A, A + A.T):
+        b = np.ones(160)
+        clean = expm_multiply(M, b)
+        b[3] = np.nan
+        Y = expm_multiply(M, b)
+        assert np.isnan(Y[:80]).any()
+        assert np.allclose(Y[80:], clean[80:], rtol=1e-12)
+
+
+def test_sparse_arrays_as_they_come():
+    """Repeated, unsorted and zero entries, 64-bit indices, room behind the last entry."""
+    rng = np.random.default_rng(3)
+    M = on_diagonals(70, [-2, 0, 2]).tocsr()
+    symmetric = (M + M.T).tocsr()
+    B = rng.standard_normal(70)
+    for A in (M, symmetric):
+        exact = scipy.linalg.expm(A.toarray()) @ B
+        double = sp.csr_array(
+            (np.repeat(A.data / 2, 2), np.repeat(A.indices, 2), A.indptr * 2), shape=A.shape
+        )
+        shuffled = A.copy()
+        for i in range(70):
+            row = slice(A.indptr[i], A.indptr[i + 1])
+            order = rng.permutation(row.stop - row.start)
+            shuffled.indices[row] = A.indices[row][order]
+            shuffled.data[row] = A.data[row][order]
+        shuffled.has_sorted_indices = False
+        wide = A.copy()
+        wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+        room = A.copy()
+        room.data = np.append(room.data, [np.nan, 1e300])
+        room.indices = np.append(room.indices, room.indices[:2])
+        zeros = A.copy()
+        zeros.data[::3] = 0
+        for given in (double, shuffled, wide, room, A.tocsc(), A.tocoo()):
+            before = given.data.copy()
+            assert np.allclose(expm_multiply(given, B), exact, rtol=1e-12, atol=1e-13)
+            assert np.array_equal(given.data, before, equal_nan=True)
+        wanted = scipy.linalg.expm(zeros.toarray()) @ B
+        assert np.allclose(expm_multiply(zeros, B), wanted, rtol=1e-12, atol=1e-13)
+
+
+def test_survey_of_sparse_and_dense_agree():
+    """Symmetry and sums that the core finds are those of the definition."""
+    from randla._core.operators import Operator
+
+    rng = np.random.default_rng(0)
+    for name, make in KINDS.items():
+        M = rng.standard_normal((30, 30)) * (rng.random((30, 30)) < 0.2)
+        A = np.asarray(make(M))
+        dense, sparse = Operator(A).survey, Operator(sp.csr_array(A)).survey
+        assert (dense.hermitian, dense.skew) == (sparse.hermitian, sparse.skew), name
+        for field in ("diagonal", "rows", "columns"):
+            assert np.allclose(getattr(dense, field), getattr(sparse, field), rtol=1e-13), name
+        # a bound where entries have no partner
+        assert (sparse.hermitian_rows >= dense.hermitian_rows * (1 - 1e-13)).all()
+
+
+def test_long_steps_are_kept_only_if_the_result_is_large():
+    """A wave that is carried along: the logarithmic norm sees growth that never comes."""
+    n = 120
+    for c in (0.5, 3.0):  # a Metzler matrix, and one that is not
+        A = sp.diags_array([1 + c, -2.0, 1 - c], offsets=[-1, 0, 1], shape=(n, n), format="csr")
+        b = np.sin(np.arange(n) * 0.3) ** 2
+        for t in (1.0, 30.0):
+            exact = exp_oracle(A.toarray() * t)[0] @ b
+            for time in (t, np.array([t / 3, t])):
+                Y = expm_multiply(A, b, t=time)
+                y = Y if Y.ndim == 1 else Y[-1]
+                assert np.linalg.norm(y - exact) <= 3e-14 * np.linalg.norm(b), (c, t)
+
+
+def test_what_decays_is_small_and_accurate():
+    """Roundings of the size of B would stay in a result of 1/20 of it."""
+    m = 40
+    line = sp.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(m, m))
+    L = (sp.kron(sp.eye_array(m), line) + sp.kron(line, sp.eye_array(m))).tocsr()
+    b = np.random.default_rng(0).standard_normal(m * m)
+    for t in (1.0, 10.0, 50.0):
+        E = exp_oracle(line.toarray() * t)[0].astype(np.longdouble)
+        exact = (E @ b.reshape(m, m) @ E.T).ravel().astype(np.float64)
+        off = np.linalg.norm(expm_multiply(L, b, t=t) - exact)
+        assert off <= 15 * unit("d") * np.linalg.norm(exact), t
+
+
 FORMS = {"sparse": sp.csr_array, "operator": aslinearoperator, "dense": np.asarray}
 
 

@@ -55,6 +55,15 @@ def laplacian(m):
     return (sp.kron(eye, line) + sp.kron(line, eye)).tocsr()
 
 
+def convection(m):
+    """The same with a drift: not symmetric."""
+    import scipy.sparse as sp
+
+    line = sp.diags_array([1.5, -2.0, 0.5], offsets=[-1, 0, 1], shape=(m, m))
+    eye = sp.eye_array(m)
+    return (sp.kron(eye, line) + sp.kron(line, eye)).tocsr()
+
+
 def spins(count):
     """-i times the Hamiltonian of a transverse-field Ising chain."""
     import scipy.sparse as sp
@@ -72,13 +81,16 @@ def spins(count):
 class Sparse:
     """One sparse matrix; SciPy is the incumbent."""
 
-    params = (["heat, t = 10", "heat, t = 100", "spins, t = 1"],)
+    params = (
+        ["heat, t = 1", "heat, t = 10", "heat, t = 100", "convection, t = 10", "spins, t = 1"],
+    )
     param_names = ("case",)
     timeout = 600
 
     def setup(self, case):
         """Build the matrix."""
-        self.a = laplacian(316) if case.startswith("heat") else spins(14)
+        make = {"heat": laplacian, "convection": convection, "spins": spins}[case.split(",")[0]]
+        self.a = make(14 if make is spins else 316)
         self.b = np.random.default_rng(0).standard_normal(self.a.shape[0])
         self.t = float(case.split()[-1])
 

@@ -1,6 +1,7 @@
 /* exp(A) B, its gradients, and the sparse products of its large cousin. */
 #include <math.h>
 
+#include "memory.h"
 #include "test_common.h"
 
 #define RL_TYPE_S

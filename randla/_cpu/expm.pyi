@@ -10,6 +10,8 @@ import numpy.typing as npt
 _Info = npt.NDArray[np.void] | None
 
 ASSUME: dict[str | None, int]
+SURVEY: dict[str, int]
+TILE: int
 SCHEMES: dict[int, tuple[list[float], int]]
 PHI1_SCHEMES: dict[int, list[float]]
 PHI_BLOCKS: dict[int, int]
@@ -91,6 +93,34 @@ def spmm(
     pointers: npt.NDArray[Any],
     indices: npt.NDArray[Any],
     a: npt.NDArray[Any],
+    scalars: npt.NDArray[np.float64],
+    x: npt.NDArray[Any],
+    z: npt.NDArray[Any] | None,
+    y: npt.NDArray[Any],
+    w: npt.NDArray[Any] | None,
+) -> None: ...
+def spmm_survey(
+    pointers: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    a: npt.NDArray[Any],
+    diagonal: npt.NDArray[Any],
+    rows: npt.NDArray[np.float64],
+    columns: npt.NDArray[np.float64],
+    hermitian: npt.NDArray[np.float64],
+) -> int: ...
+def spmm_offsets(
+    pointers: npt.NDArray[Any], indices: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
+) -> int: ...
+def spmm_tiles(
+    pointers: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    a: npt.NDArray[Any],
+    offsets: npt.NDArray[np.int64],
+    tiles: npt.NDArray[Any],
+) -> None: ...
+def spmm_tiled(
+    offsets: npt.NDArray[np.int64],
+    tiles: npt.NDArray[Any],
     scalars: npt.NDArray[np.float64],
     x: npt.NDArray[Any],
     z: npt.NDArray[Any] | None,

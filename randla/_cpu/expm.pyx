@@ -139,6 +139,36 @@ cdef extern from "randla.h" nogil:
     int rl_zspmm(int64_t n, int64_t p, const void *pointers, const void *indices, int index_bytes,
                  const doublecomplex *a, const double *scalars, const doublecomplex *x,
                  const doublecomplex *z, doublecomplex *y, doublecomplex *w)
+    int rl_sspmm_survey(int64_t n, int64_t entries, const void *pointers, const void *indices,
+                        int index_bytes, const float *a, double *diagonal, double *rows,
+                        double *columns, double *hermitian, int *flags)
+    int rl_dspmm_survey(int64_t n, int64_t entries, const void *pointers, const void *indices,
+                        int index_bytes, const double *a, double *diagonal, double *rows,
+                        double *columns, double *hermitian, int *flags)
+    int rl_cspmm_survey(int64_t n, int64_t entries, const void *pointers, const void *indices,
+                        int index_bytes, const floatcomplex *a, doublecomplex *diagonal,
+                        double *rows, double *columns, double *hermitian, int *flags)
+    int rl_zspmm_survey(int64_t n, int64_t entries, const void *pointers, const void *indices,
+                        int index_bytes, const doublecomplex *a, doublecomplex *diagonal,
+                        double *rows, double *columns, double *hermitian, int *flags)
+    int RL_SPMM_TILE
+    int rl_spmm_offsets(int64_t n, const void *pointers, const void *indices, int index_bytes,
+                        int64_t most, int64_t *offsets, int64_t *count)
+    int rl_sspmm_tiles(int64_t n, const void *pointers, const void *indices, int index_bytes,
+                       const float *a, int64_t count, const int64_t *offsets, float *tiles)
+    int rl_dspmm_tiles(int64_t n, const void *pointers, const void *indices, int index_bytes,
+                       const double *a, int64_t count, const int64_t *offsets, double *tiles)
+    int rl_sspmm_tiled(int64_t n, int64_t p, int64_t count, const int64_t *offsets,
+                       const float *tiles, const double *scalars, const float *x, const float *z,
+                       float *y, float *w)
+    int rl_dspmm_tiled(int64_t n, int64_t p, int64_t count, const int64_t *offsets,
+                       const double *tiles, const double *scalars, const double *x,
+                       const double *z, double *y, double *w)
+    int RL_SPMM_VALID
+    int RL_SPMM_CANONICAL
+    int RL_SPMM_FINITE
+    int RL_SPMM_HERMITIAN
+    int RL_SPMM_SKEW
     int rl_sexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
                         int derivative, rl_expm_info *info)
     int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
@@ -466,12 +496,17 @@ ctypedef fused integer:
     int32_t
     int64_t
 
+ctypedef fused real:
+    float
+    double
+
 
 def spmm(const integer[::1] pointers, const integer[::1] indices, const scalar[::1] a,
          const double[::1] scalars, const scalar[:, ::1] x, z, scalar[:, ::1] y, w):
     """y = alpha A x + beta x + gamma z, w += delta y: A in CSR, its indices known to be inside.
 
-    scalars: alpha, beta, gamma, delta, each with its imaginary part; z and w may be None.
+    scalars: alpha, beta, gamma, delta, each with its imaginary part.  z and w may be None; y may
+    be z.
     """
     cdef int64_t n = x.shape[0], p = x.shape[1]
     cdef const scalar[:, ::1] zs
@@ -510,6 +545,111 @@ def spmm(const integer[::1] pointers, const integer[::1] indices, const scalar[:
         else:
             status = rl_zspmm(n, p, &pointers[0], index, sizeof(integer), entries, s, from_x,
                               from_z, to_y, to_w)
+    if status:
+        raise_status(status)
+
+
+# names of the flags of spmm_survey
+SURVEY = {
+    "valid": RL_SPMM_VALID,
+    "canonical": RL_SPMM_CANONICAL,
+    "finite": RL_SPMM_FINITE,
+    "hermitian": RL_SPMM_HERMITIAN,
+    "skew": RL_SPMM_SKEW,
+}
+
+
+def spmm_survey(const integer[::1] pointers, const integer[::1] indices, const scalar[::1] a,
+                diagonal, double[::1] rows, double[::1] columns, double[::1] hermitian):
+    """Flags of A in CSR, its diagonal, and sums of moduli off it; 0 if an index is outside."""
+    cdef int64_t n = rows.shape[0], entries = min(indices.shape[0], a.shape[0])
+    cdef const integer *index = &indices[0] if entries else NULL
+    cdef const scalar *entry = &a[0] if entries else NULL
+    cdef uintptr_t d = diagonal.ctypes.data
+    cdef double *r = NULL
+    cdef double *c = NULL
+    cdef double *h = NULL
+    cdef int flags = 0, status = 0
+    if n:
+        r, c, h = &rows[0], &columns[0], &hermitian[0]
+    with nogil:
+        if scalar is float:
+            status = rl_sspmm_survey(n, entries, &pointers[0], index, sizeof(integer), entry,
+                                     <double *>d, r, c, h, &flags)
+        elif scalar is double:
+            status = rl_dspmm_survey(n, entries, &pointers[0], index, sizeof(integer), entry,
+                                     <double *>d, r, c, h, &flags)
+        elif scalar is floatcomplex:
+            status = rl_cspmm_survey(n, entries, &pointers[0], index, sizeof(integer), entry,
+                                     <doublecomplex *>d, r, c, h, &flags)
+        else:
+            status = rl_zspmm_survey(n, entries, &pointers[0], index, sizeof(integer), entry,
+                                     <doublecomplex *>d, r, c, h, &flags)
+    if status:
+        raise_status(status)
+    return flags
+
+
+# rows of a tile of spmm_tiles
+TILE = RL_SPMM_TILE
+
+
+def spmm_offsets(const integer[::1] pointers, const integer[::1] indices, int64_t[::1] offsets):
+    """Offsets of the diagonals with entries: their number, or 0 if `offsets` is too short."""
+    cdef int64_t n = pointers.shape[0] - 1, most = offsets.shape[0], count = 0
+    cdef const integer *index = &indices[0] if indices.shape[0] else NULL
+    cdef int64_t *to = NULL
+    cdef int status
+    if most == 0:
+        return 0
+    to = &offsets[0]
+    with nogil:
+        status = rl_spmm_offsets(n, &pointers[0], index, sizeof(integer), most, to, &count)
+    if status:
+        raise_status(status)
+    return count
+
+
+def spmm_tiles(const integer[::1] pointers, const integer[::1] indices, const real[::1] a,
+               const int64_t[::1] offsets, real[:, :, ::1] tiles):
+    """The entries of A in CSR by diagonals: tiles has shape (tiles, offsets, TILE)."""
+    cdef int64_t n = pointers.shape[0] - 1, count = offsets.shape[0]
+    cdef int status
+    with nogil:
+        if real is float:
+            status = rl_sspmm_tiles(n, &pointers[0], &indices[0], sizeof(integer), &a[0], count,
+                                    &offsets[0], &tiles[0, 0, 0])
+        else:
+            status = rl_dspmm_tiles(n, &pointers[0], &indices[0], sizeof(integer), &a[0], count,
+                                    &offsets[0], &tiles[0, 0, 0])
+    if status:
+        raise_status(status)
+
+
+def spmm_tiled(const int64_t[::1] offsets, const real[:, :, ::1] tiles, const double[::1] scalars,
+               const real[:, ::1] x, z, real[:, ::1] y, w):
+    """As spmm, by diagonals, for at most two columns."""
+    cdef int64_t n = x.shape[0], p = x.shape[1], count = offsets.shape[0]
+    cdef const real[:, ::1] zs
+    cdef real[:, ::1] ws
+    cdef const real *from_z = NULL
+    cdef real *to_w = NULL
+    cdef int status
+    if n == 0 or p == 0:
+        return
+    if z is not None:
+        zs = z
+        from_z = &zs[0, 0]
+    if w is not None:
+        ws = w
+        to_w = &ws[0, 0]
+    with nogil:
+        if real is float:
+            status = rl_sspmm_tiled(n, p, count, &offsets[0], &tiles[0, 0, 0], &scalars[0],
+                                    &x[0, 0], from_z, &y[0, 0], to_w)
+        else:
+            status = rl_dspmm_tiled(n, p, count, &offsets[0], &tiles[0, 0, 0], &scalars[0],
+                                    &x[0, 0], from_z, &y[0, 0], to_w)
     if status:
         raise_status(status)
 

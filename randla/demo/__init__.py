@@ -12,7 +12,7 @@ import time
 
 from ._report import Demo, conditions, draw
 
-SECTIONS = ("expm", "topk")
+SECTIONS = ("expm", "expm_multiply", "topk")
 
 
 def run(*, quick: bool = False, figure: str = "demo-randla.png") -> int:
