@@ -7,7 +7,7 @@ import os
 import sys
 
 # NumPy has read them by now: the demo starts anew with one thread for everybody, since libraries
-# whose pools of threads take turns slow each other down.
+# whose pools of threads take turns slow each other down.  JAX only heeds the processors it may use.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -27,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if argv is None and not all(name in os.environ for name in _ONE_THREAD):
         os.environ.update(_ONE_THREAD)
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         os.execv(sys.executable, [sys.executable, *sys.argv])
     from .demo import run
 

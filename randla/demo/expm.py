@@ -53,8 +53,8 @@ def run(demo: Demo) -> Panel:
         rows,
     )
     print(
-        "\nspeed over: time of that library over randla's, on the same input, in turns, each on its"
-        "\ndefault threads.  error: the largest on a sample of the batch, relative to the norm of"
+        "\nspeed over: time of that library over randla's, on the same input, in turns, each on one"
+        "\nthread.  error: the largest on a sample of the batch, relative to the norm of"
         "\nthe result, against a sum in extended precision, in units of the rounding unit u."
         "\nproducts: matrix products per matrix, on average."
     )

@@ -76,8 +76,21 @@ def _times(t: Any) -> Any:
 
 def _numpy(x: Tensor, shape: Sequence[int]) -> np.ndarray:
     """Memory of a tensor as a packed batch of matrices, without a copy where there is no need."""
-    x = x.detach().expand(shape).contiguous().resolve_conj().resolve_neg()
-    return x.numpy().reshape(-1, *shape[-2:])
+    # each of these calls costs as much as a small exponential: none that is not needed
+    if x.shape != shape:
+        x = x.expand(shape)
+    if not x.is_contiguous():
+        x = x.contiguous()
+    if x.is_conj() or x.is_neg():
+        x = x.resolve_conj().resolve_neg()
+    array: np.ndarray = x.detach().numpy()
+    return array if array.ndim == 3 else array.reshape(-1, *shape[-2:])
+
+
+def _batch(A: Tensor, B: Tensor) -> Sequence[int]:
+    """Batch dimensions of both, broadcast."""
+    a, b = A.shape[:-2], B.shape[:-2]
+    return a if a == b else torch.broadcast_shapes(a, b)
 
 
 # ---- phi_k, and expm with what it knows of structure ---------------------------------------------
@@ -137,7 +150,7 @@ _function = Operation(
 
 
 def _derivative_kernel(A: Tensor, E: Tensor, k: int, adjoint: bool) -> Tensor:
-    shape = (*torch.broadcast_shapes(A.shape[:-2], E.shape[:-2]), *A.shape[-2:])
+    shape = (*_batch(A, E), *A.shape[-2:])
     L = torch.empty(shape, dtype=A.dtype)
     if L.numel() == 0:
         return L
@@ -199,7 +212,7 @@ def _derivative_jvp(
 
 
 def _derivative_like(A: Tensor, E: Tensor, k: int, adjoint: bool) -> Tensor:
-    return A.new_empty((*torch.broadcast_shapes(A.shape[:-2], E.shape[:-2]), *A.shape[-2:]))
+    return A.new_empty((*_batch(A, E), *A.shape[-2:]))
 
 
 _derivative = Operation(
@@ -216,7 +229,7 @@ _derivative = Operation(
 
 
 def _multiply_shape(A: Tensor, B: Tensor) -> tuple[int, ...]:
-    return (*torch.broadcast_shapes(A.shape[:-2], B.shape[:-2]), A.shape[-1], B.shape[-1])
+    return (*_batch(A, B), A.shape[-1], B.shape[-1])
 
 
 def _multiply_kernel(A: Tensor, B: Tensor, tol: float) -> Tensor:
@@ -321,8 +334,9 @@ def expm(
     """
     if A.device.type not in _HERE:
         return randla.expm(A, tol=tol, assume=assume, return_info=return_info)
-    validate.square("A", tuple(A.shape))
-    validate.option("assume", assume, binding.ASSUME)
+    validate.square("A", A.shape)
+    if assume is not None:
+        validate.option("assume", assume, binding.ASSUME)
     value = validate.tolerance(tol)
     working = _working("A", A.dtype)
     if assume == "metzler" and working.is_complex:
