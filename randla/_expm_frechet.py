@@ -99,10 +99,7 @@ def _frechet_numpy(A: np.ndarray, E: np.ndarray, compute_expm: bool) -> tuple[An
     validate.fits_memory("A", shape, np.dtype(char))
     if 0 in shape:
         return np.zeros(shape, dtype), np.zeros(shape, dtype)
-    a, e = (
-        np.ascontiguousarray(np.broadcast_to(X, shape), dtype=char).reshape(-1, n, n)
-        for X in (A, E)
-    )
+    a, e = (validate.packed(np.broadcast_to(X, shape), char).reshape(-1, n, n) for X in (A, E))
     L = np.empty(shape, char)
     value = np.empty(shape, char) if compute_expm else None
     dispatch.backend("numpy").expm.frechet(

@@ -199,8 +199,8 @@ def _dense(
     Y = np.empty((count, n, p), char)
     table = np.zeros(count, binding.MULTIPLY_INFO) if return_info else None
     if Y.size:
-        a = np.ascontiguousarray(np.broadcast_to(A, (*batch, n, n)), dtype=char)
-        b = np.ascontiguousarray(np.broadcast_to(blocks, (*batch, n, p)), dtype=char)
+        a = validate.packed(np.broadcast_to(A, (*batch, n, n)), char)
+        b = validate.packed(np.broadcast_to(blocks, (*batch, n, p)), char)
         binding.multiply(a.reshape(count, n, n), b.reshape(count, n, p), tol, Y, table)
     Y = Y.reshape((*batch, n) if vector else (*batch, n, p))
     Y = Y if Y.dtype == dtype else Y.astype(dtype)
@@ -259,9 +259,7 @@ def _one_operator(A: Any, B: Any, times: np.ndarray | None, tol: float, return_i
     unit = float(np.finfo(char).eps) / 2
     # beside real entries a real B stays real for as long as it can
     stays = operator.real and B.dtype.kind != "c"
-    block = np.ascontiguousarray(
-        B[:, None] if B.ndim == 1 else B, dtype=char.lower() if stays else char
-    )
+    block = validate.packed(B[:, None] if B.ndim == 1 else B, char.lower() if stays else char)
     Y = np.zeros((len(values), *block.shape), char)
     info = _action(operator, block, values, max(tol, unit), Y)
     Y = Y.reshape(len(values), *B.shape).astype(dtype, copy=False)

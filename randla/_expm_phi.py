@@ -118,7 +118,7 @@ def phi(A: Any, k: int, *, tol: float | None = None, return_info: bool = False) 
     info = np.zeros(math.prod(shape[:-2]), dtype=dispatch.backend("numpy").expm.INFO)
     F = np.empty(shape, char)
     if F.size:
-        a = np.ascontiguousarray(A, dtype=char).reshape(-1, n, n)
+        a = validate.packed(A, char).reshape(-1, n, n)
         dispatch.backend("numpy").expm.phi(a, k, tol, F.reshape(a.shape), info)
     F = F.astype(dtype, copy=False)
     return (F, report(ExpmInfo, info, shape[:-2])) if return_info else F

@@ -530,7 +530,7 @@ class _Spec:
             validate.inside("lengths", int(given.min()), 0, self.n)
             validate.inside("lengths", int(given.max()), 0, self.n)
             validate.inside("k", self.k, 0, int(given.min()), " (the smallest of lengths)")
-        return np.ascontiguousarray(given.reshape(-1), dtype=np.int64)
+        return validate.packed(given.reshape(-1), np.int64)
 
 
 _NAN = ("greatest", "least", "raise", "propagate")
@@ -601,7 +601,7 @@ def _run(spec: _Spec, values: Any, indices: Any, *, kth: bool = False) -> None:
     size = dtype.itemsize
     odd = x.strides[0] % size or x.strides[1] % size or not x.flags.aligned
     if odd or x.dtype != dtype:
-        x = np.ascontiguousarray(x, dtype=dtype)
+        x = validate.packed(x, dtype)
     if not buffered:
         x = x.view(np.uint16)
         values = None if values is None else values.view(np.uint16)
@@ -642,7 +642,7 @@ def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> np.ndarray:
     """Where the core writes: `out` if it can, else a new array, its axis last."""
     if out is not None:
         target = validate.output(out, _shape(spec), dtype, spec.x)
-        if spec.last and target.flags.c_contiguous:
+        if spec.last and target.flags.c_contiguous and target.flags.aligned:
             return target
     validate.fits_memory("x", (spec.rows, spec.k), dtype)
     return np.empty((*spec.batch, spec.k), dtype)

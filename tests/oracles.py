@@ -44,6 +44,14 @@ def supported_isa_levels() -> list[str]:
     return levels
 
 
+def unaligned(x):
+    """The same array one byte off: NumPy calls it contiguous, C may not load from it."""
+    x = np.asarray(x)
+    shifted = np.zeros(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
+    shifted[...] = x
+    return shifted
+
+
 # ---- the exponential -----------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from oracles import (
     random_matrices,
     relative_error,
     tol,
+    unaligned,
     unit,
 )
 
@@ -166,8 +167,6 @@ def layouts(A, folder):
     wide[..., ::2, ::3] = A
     read_only = A.copy()
     read_only.flags.writeable = False
-    unaligned = np.zeros(A.nbytes + 1, np.uint8)[1:].view(A.dtype).reshape(A.shape)
-    unaligned[...] = A
     A.tofile(folder / "matrices")
     return {
         "C": A.copy(),
@@ -178,7 +177,7 @@ def layouts(A, folder):
         "negative batch": np.ascontiguousarray(A[::-1])[::-1],
         "read-only": read_only,
         "big-endian": A.astype(A.dtype.newbyteorder(">")),
-        "unaligned": unaligned,
+        "unaligned": unaligned(A),
         "memmap": np.memmap(folder / "matrices", dtype=A.dtype, shape=A.shape, mode="r"),
         "list": A.tolist(),
         "tuple": tuple(A.tolist()),

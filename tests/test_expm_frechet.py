@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from oracles import ALL, exp_oracle, exp_pair, gallery, random_matrices, unit
+from oracles import ALL, exp_oracle, exp_pair, gallery, random_matrices, unaligned, unit
 from test_expm import same_bits
 
 import randla
@@ -236,3 +236,8 @@ def test_gradient_through_the_core_matches_finite_differences():
     h = 1e-5
     slope = np.sum((randla.expm(A + h * D) - randla.expm(A - h * D)) / (2 * h) * G)
     assert np.isclose(np.sum(vjp(A, G) * D), slope, rtol=1e-8)
+
+
+def test_unaligned_arrays():
+    A, E = random_matrices("f", 5, 3, 2.0), random_matrices("f", 5, 3, 1.0, seed=1)
+    same_bits(expm_frechet(unaligned(A), unaligned(E)).frechet, expm_frechet(A, E).frechet)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse as sp
-from oracles import ALL, exp_oracle, exp_pair, random_matrices, unit
+from oracles import ALL, exp_oracle, exp_pair, random_matrices, unaligned, unit
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from test_expm import same_bits
 
@@ -562,3 +562,12 @@ def test_operator_is_asked_for_products_only():
     Y = expm_multiply(operator, np.ones(6))
     assert np.allclose(Y, scipy.linalg.expm(M) @ np.ones(6), rtol=1e-12)
     assert asked
+
+
+def test_unaligned_arrays():
+    A, B = random_matrices("d", 5, 3, 2.0), vectors("d", 5, 2, 3)
+    assert np.array_equal(expm_multiply(unaligned(A), unaligned(B)), expm_multiply(A, B))
+    S = sp.csr_array(A[0] * (np.abs(A[0]) > 0.1))
+    wanted = expm_multiply(S, B[0])
+    S.data, S.indices, S.indptr = (unaligned(x) for x in (S.data, S.indices, S.indptr))
+    assert np.array_equal(expm_multiply(S, unaligned(B[0])), wanted)

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.linalg
-from oracles import ALL, gallery, phi_oracle, random_matrices, relative_error, unit
+from oracles import ALL, gallery, phi_oracle, random_matrices, relative_error, unaligned, unit
 from test_expm import same_bits
 
 import randla
@@ -201,7 +201,12 @@ def test_dtypes_and_layouts():
     assert phi(np.array([[1, 2], [3, 4]]), 2).dtype == np.float64
     assert phi([[0.5]], 1).shape == (1, 1)
     wanted = phi(A, 2)
-    for view in (np.asfortranarray(A), np.repeat(A, 2, axis=1)[:, ::2], A[::-1][::-1]):
+    for view in (
+        np.asfortranarray(A),
+        unaligned(A),
+        np.repeat(A, 2, axis=1)[:, ::2],
+        A[::-1][::-1],
+    ):
         same_bits(phi(view, 2), wanted)
     same_bits(phi(np.broadcast_to(A[0], (2, 3, 4, 4)), 2)[1, 2], phi(A[0], 2))
     for shape in ((0, 0), (3, 0, 0), (0, 4, 4), (2, 0, 5, 5)):

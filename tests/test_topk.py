@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from oracles import topk_oracle
+from oracles import topk_oracle, unaligned
 
 import randla
 from randla import (
@@ -560,3 +560,15 @@ def test_binding_refuses_what_does_not_fit():
             binding.topk(*arguments)
     with pytest.raises(ValueError, match="size"):
         binding.mask(np.array([[3, 1]]), np.zeros((1, 4), np.uint8))
+
+
+@pytest.mark.parametrize("char", ["f", "d", "e", "i", "B"])
+def test_unaligned_arrays(char):
+    x = (100 * np.random.default_rng(0).random((4, 300))).astype(char)
+    wanted = randla.topk(x, 7)
+    mine = randla.topk(unaligned(x), 7, lengths=unaligned(np.full(4, 300)))
+    out = (unaligned(np.zeros((4, 7), char)), unaligned(np.zeros((4, 7), np.int64)))
+    into = randla.topk(x, 7, out=out)
+    for a, b, c in zip(wanted, mine, into, strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(a, c)

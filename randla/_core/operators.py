@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dispatch
+from . import dispatch, validate
 
 
 def is_sparse(x: object) -> bool:
@@ -245,8 +245,8 @@ class Operator:
         if self._ready is None or self._ready[2].dtype != dtype:
             A = self.entries
             wide = np.int64 if A.indices.dtype == np.int64 else np.int32
-            pointers, indices = (np.ascontiguousarray(x, wide) for x in (A.indptr, A.indices))
-            self._ready = pointers, indices, np.ascontiguousarray(A.data, dtype)
+            pointers, indices = (validate.packed(x, wide) for x in (A.indptr, A.indices))
+            self._ready = pointers, indices, validate.packed(A.data, dtype)
         ready: tuple[np.ndarray, np.ndarray, np.ndarray] = self._ready
         return ready
 

@@ -66,6 +66,12 @@ def compute_char(name: str, dtype: np.dtype) -> str:
     return char
 
 
+def packed(x: np.ndarray, dtype: Any) -> np.ndarray:
+    """Array of this dtype as the core takes it: C-contiguous, and aligned, as not all of NumPy's."""
+    array = np.ascontiguousarray(x, dtype=dtype)
+    return array if array.flags.aligned else array.copy()
+
+
 def common_dtype(*named: tuple[str, np.ndarray]) -> np.dtype:
     """Dtype of a result of several arrays: promoted, float64 where integers stand alone."""
     for name, x in named:
