@@ -67,7 +67,7 @@ def compute_char(name: str, dtype: np.dtype) -> str:
 
 
 def packed(x: np.ndarray, dtype: Any) -> np.ndarray:
-    """Array of this dtype as the core takes it: C-contiguous, and aligned, as not all of NumPy's."""
+    """Array of this dtype as the core takes it: C-contiguous, and aligned, as not all are."""
     array = np.ascontiguousarray(x, dtype=dtype)
     return array if array.flags.aligned else array.copy()
 
