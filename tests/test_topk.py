@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from oracles import topk_oracle, unaligned
+from oracles import supported_isa_levels, topk_oracle, unaligned
 
 import randla
 from randla import (
@@ -437,14 +437,11 @@ def test_the_same_on_every_level():
 
     x = np.random.default_rng(9).integers(0, 400, (40, 3000)).astype("f")
     results = []
-    for level in core.isa_levels():
-        try:
-            core.set_isa(level)
-        except ValueError:
-            continue
+    for level in supported_isa_levels():
+        core.set_isa(level)
         results.append([*topk(x, 100, sorted=False), *topk(x, 1500)])
     core.set_isa("auto")
-    assert len(results) > 1
+    assert results
     for result in results[1:]:
         assert all(same_bits(a, b) for a, b in zip(result, results[0], strict=True))
 

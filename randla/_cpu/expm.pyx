@@ -70,13 +70,15 @@ cdef extern from "randla.h" nogil:
     int rl_dphi_vjp(int64_t batch, int64_t n, int k, const double *a, int64_t lda,
                     int64_t stride_a, const double *g, int64_t ldg, int64_t stride_g,
                     double tol, double *x, int64_t ldx, int64_t stride_x)
-    int rl_cphi(int64_t batch, int64_t n, int k, const floatcomplex *a, int64_t lda, int64_t stride_a,
-                double tol, floatcomplex *f, int64_t ldf, int64_t stride_f, rl_expm_info *info)
+    int rl_cphi(int64_t batch, int64_t n, int k, const floatcomplex *a, int64_t lda,
+                int64_t stride_a, double tol, floatcomplex *f, int64_t ldf, int64_t stride_f,
+                rl_expm_info *info)
     int rl_cphi_vjp(int64_t batch, int64_t n, int k, const floatcomplex *a, int64_t lda,
                     int64_t stride_a, const floatcomplex *g, int64_t ldg, int64_t stride_g,
                     double tol, floatcomplex *x, int64_t ldx, int64_t stride_x)
-    int rl_zphi(int64_t batch, int64_t n, int k, const doublecomplex *a, int64_t lda, int64_t stride_a,
-                double tol, doublecomplex *f, int64_t ldf, int64_t stride_f, rl_expm_info *info)
+    int rl_zphi(int64_t batch, int64_t n, int k, const doublecomplex *a, int64_t lda,
+                int64_t stride_a, double tol, doublecomplex *f, int64_t ldf, int64_t stride_f,
+                rl_expm_info *info)
     int rl_zphi_vjp(int64_t batch, int64_t n, int k, const doublecomplex *a, int64_t lda,
                     int64_t stride_a, const doublecomplex *g, int64_t ldg, int64_t stride_g,
                     double tol, doublecomplex *x, int64_t ldx, int64_t stride_x)
