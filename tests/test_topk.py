@@ -320,10 +320,10 @@ def test_out(axis, strided):
 
 def test_bad_out():
     x = np.zeros((3, 9))
-    good = np.empty((3, 2)), np.empty((3, 2), np.int64)
+    good = np.zeros((3, 2)), np.zeros((3, 2), np.int64)
     read_only = good[0].copy()
     read_only.flags.writeable = False
-    both = np.empty((3, 2), np.int64)
+    both = np.zeros((3, 2), np.int64)
     for out, error, text in [
         (good[0], TypeError, "out must be a tuple"),
         ((good[0],), TypeError, "out must be a tuple"),
