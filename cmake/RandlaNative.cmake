@@ -33,7 +33,7 @@ if(RANDLA_SANITIZE)
   # On instrumented vectors GCC 12 takes many minutes, or fails, unless it may leave them as they are; and all
   # levels are one source: the least vectors are enough.
   list(GET RANDLA_ISA_LEVELS 0 least)
-  set(RANDLA_ISA_LEVELS "${least}-O0")
+  set(RANDLA_ISA_LEVELS "${least} -O0")
 endif()
 
 if(RANDLA_OPENMP)

@@ -161,7 +161,7 @@ def _expm_numpy(
         validate.square("A", shape)
     n = shape[-1]
     tol = 0.0 if tol is None else validate.tolerance(tol)
-    if assume is None and out is None and not return_info and _direct_input(A):
+    if assume is None and out is None and not return_info and validate.is_packed(A):
         run = _direct().get(A.dtype)
         if run is not None:  # the short way: for one small matrix, overhead is what there is
             E = np.empty(shape, A.dtype)
@@ -183,7 +183,7 @@ def _expm_numpy(
 
     validate.fits_memory("A", shape, np.dtype(char))
     a = validate.packed(A, char)
-    direct = out is not None and out.dtype == char and _direct_input(out)
+    direct = out is not None and out.dtype == char and validate.is_packed(out)
     E = out if direct else np.empty(shape, dtype=char)
     info = np.zeros(math.prod(shape[:-2]), dtype=binding.INFO) if return_info else None
     try:
@@ -197,11 +197,6 @@ def _expm_numpy(
     elif E.dtype != wanted:
         E = E.astype(wanted)
     return E if info is None else (E, report(ExpmInfo, info, shape[:-2]))
-
-
-def _direct_input(A: np.ndarray) -> bool:
-    flags = A.flags
-    return flags.c_contiguous and flags.aligned
 
 
 _DIRECT: dict[np.dtype, Any] = {}

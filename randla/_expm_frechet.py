@@ -81,12 +81,12 @@ def expm_frechet(A: Any, E: Any, *, compute_expm: bool = True) -> Any:
            [0.        , 0.        ]])
     """
     arrays = validate.numpy_arrays(A=A, E=E)
-    adapter = dispatch.adapter(A)
-    if adapter is not None:
-        return adapter.expm_frechet(A, E, compute_expm=compute_expm)
     if arrays is not None:
         pair = _frechet_numpy(arrays[0], arrays[1], compute_expm)
     else:
+        adapter = dispatch.adapter(A)
+        if adapter is not None:
+            return adapter.expm_frechet(A, E, compute_expm=compute_expm)
         pair = _frechet_reference(A, E)
     return ExpmFrechetResult(*pair) if compute_expm else pair[1]
 

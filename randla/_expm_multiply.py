@@ -16,7 +16,7 @@ import numpy as np
 
 from ._core import dispatch, operators, validate
 from ._core.results import report, stack_reports
-from ._expm import expm
+from ._expm import _working_dtype, expm
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,13 @@ def expm_multiply(
     if operators.is_sparse(B):
         B = operators.sound("B", B).toarray()
     arrays = validate.numpy_arrays(A=A, B=B)
-    adapter = dispatch.adapter(A)
-    if adapter is not None:
-        return adapter.expm_multiply(A, B, t=t, tol=tol or None, return_info=return_info)
     if arrays is None:
+        adapter = dispatch.adapter(A)
+        if adapter is not None:
+            return adapter.expm_multiply(A, B, t=t, tol=tol or None, return_info=return_info)
         return _reference(A, B, times, tol, return_info)
     A, B = arrays
-    _check_shapes(A.shape, B.shape)
+    validate.factors(A.shape, B.shape)
     if times is not None and times.ndim == 1:
         if A.ndim == 2 and B.ndim <= 2 and _shares(A, times):
             return _one_operator(A, B, times, tol, return_info)
@@ -159,15 +159,6 @@ def _shares(A: np.ndarray, times: np.ndarray) -> bool:
         end = np.abs(times[np.isfinite(times)]).max(initial=0)
         reach = np.abs(A).sum(axis=0).max(initial=0) * end
     return bool(reach <= 1e5)  # not for NaN either: that is the core's
-
-
-def _check_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    validate.square("A", a)
-    if not b:
-        raise ValueError("B must have shape (n,) or (..., n, p), got 0 dimensions")
-    rows = b[0] if len(b) == 1 else b[-2]
-    if rows != a[-1]:
-        raise ValueError(f"A and B must have the same n, got shapes {a} and {b}")
 
 
 def _dtype(A: np.ndarray, B: np.ndarray, times: np.ndarray | None) -> np.dtype:
@@ -212,13 +203,11 @@ def _dense(
 def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info: bool) -> Any:
     """Form the exponential, on the operations of the array library."""
     xp = dispatch.namespace(A)
-    _check_shapes(tuple(A.shape), tuple(B.shape))
+    validate.factors(tuple(A.shape), tuple(B.shape))
     dtype = xp.result_type(A, B)
     if times is not None and times.dtype.kind == "c":
         dtype = xp.result_type(dtype, xp.complex64)
-    if xp.isdtype(dtype, ("bool", "integral")):
-        dtype = xp.float64
-    working = xp.float32 if "float16" in str(dtype) else dtype
+    dtype, working = _working_dtype(xp, "A", dtype)
     A, B = xp.astype(A, working), xp.astype(B, working)
 
     def one(time: Any) -> tuple[Any, ExpmMultiplyInfo]:
@@ -248,7 +237,7 @@ def _one_operator(A: Any, B: Any, times: np.ndarray | None, tol: float, return_i
     if arrays is None:
         raise TypeError(f"B must be a NumPy array beside such an A, got {type(B).__name__}")
     (B,) = arrays
-    _check_shapes(tuple(A.shape), B.shape)
+    validate.factors(tuple(A.shape), B.shape)
     if B.ndim > 2:
         raise ValueError(f"B must have shape (n,) or (n, p) for one A, got {B.shape}")
     several = times is not None and times.ndim == 1

@@ -102,10 +102,10 @@ def phi(A: Any, k: int, *, tol: float | None = None, return_info: bool = False) 
     k = validate.integer("k", k)
     validate.inside("k", k, 0, dispatch.backend("numpy").expm.MAX_K)
     arrays = validate.numpy_arrays(A=A)
-    adapter = dispatch.adapter(A)
-    if adapter is not None:
-        return adapter.phi(A, k, tol=tol, return_info=return_info)
     if arrays is None:
+        adapter = dispatch.adapter(A)
+        if adapter is not None:
+            return adapter.phi(A, k, tol=tol, return_info=return_info)
         return _phi_reference(A, k, tol, return_info)
     A = arrays[0]
     shape = A.shape

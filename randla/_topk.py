@@ -642,7 +642,7 @@ def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> np.ndarray:
     """Where the core writes: `out` if it can, else a new array, its axis last."""
     if out is not None:
         target = validate.output(out, _shape(spec), dtype, spec.x)
-        if spec.last and target.flags.c_contiguous and target.flags.aligned:
+        if spec.last and validate.is_packed(target):
             return target
     validate.fits_memory("x", (spec.rows, spec.k), dtype)
     return np.empty((*spec.batch, spec.k), dtype)

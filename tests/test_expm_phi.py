@@ -181,6 +181,17 @@ def test_not_finite(bad):
     assert np.isnan(vjp(A, 1, np.ones_like(A))[1]).all()
 
 
+def test_report_of_a_diagonal_matrix_is_that_of_its_worst_entry():
+    entries = np.array([3.0, 1e-9, 0.3])
+    single = [phi([[x]], 1, return_info=True)[1] for x in entries]
+    _, info = phi(np.diag(entries), 1, return_info=True)
+    assert info.error_bound == max(one.error_bound for one in single) > 0
+    assert info.products == max(one.products for one in single)
+    F, info = phi(np.diag([1.0, np.nan, np.inf]), 1, return_info=True)
+    assert np.isnan(F).all()
+    assert np.isnan(info.error_bound)
+
+
 def test_huge_norms_end():
     decay = phi(np.diag([-1e300, -1.0]), 1)
     assert np.allclose(np.diag(decay), [1e-300, 1 - np.exp(-1)], rtol=1e-14)

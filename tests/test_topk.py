@@ -437,11 +437,12 @@ def test_the_same_on_every_level():
 
     x = np.random.default_rng(9).integers(0, 400, (40, 3000)).astype("f")
     results = []
-    for level in supported_isa_levels():
+    levels = supported_isa_levels()
+    assert len(levels) > 1 or len(core.isa_levels()) == 1
+    for level in levels:
         core.set_isa(level)
         results.append([*topk(x, 100, sorted=False), *topk(x, 1500)])
     core.set_isa("auto")
-    assert results
     for result in results[1:]:
         assert all(same_bits(a, b) for a, b in zip(result, results[0], strict=True))
 

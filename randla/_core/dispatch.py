@@ -44,17 +44,17 @@ def adapter(x: Any) -> ModuleType | None:
     """Adapter that serves an array with operations of its framework, or None."""
     if kind_of(x) != "torch" or x.device.type not in ("cpu", "meta"):
         return None
-    return importlib.import_module("randla.torch")
+    return backend("torch")
 
 
 _BACKENDS: dict[str, ModuleType] = {}
 
 
 def backend(kind: str) -> ModuleType:
-    """Compiled backend for a kind of array; imported when it is first asked for."""
+    """Backend or adapter for a kind of array; imported when it is first asked for."""
     module = _BACKENDS.get(kind)
     if module is None:
-        name = {"numpy": "_cpu"}[kind]
+        name = {"numpy": "_cpu", "torch": "torch"}[kind]
         module = _BACKENDS[kind] = importlib.import_module(f"randla.{name}")
     return module
 

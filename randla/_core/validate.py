@@ -69,7 +69,13 @@ def compute_char(name: str, dtype: np.dtype) -> str:
 def packed(x: np.ndarray, dtype: Any) -> np.ndarray:
     """Array of this dtype as the core takes it: C-contiguous, and aligned, as not all are."""
     array = np.ascontiguousarray(x, dtype=dtype)
-    return array if array.flags.aligned else array.copy()
+    return array if is_packed(array) else array.copy()
+
+
+def is_packed(x: np.ndarray) -> bool:
+    """Whether the core takes this array as it is."""
+    flags = x.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def common_dtype(*named: tuple[str, np.ndarray]) -> np.dtype:
@@ -95,6 +101,16 @@ def square(name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape (..., n, n), got {len(shape)} dimension(s)")
     if shape[-1] != shape[-2]:
         raise ValueError(f"{name} must be square in its last two axes, got shape {tuple(shape)}")
+
+
+def factors(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    """Require shapes of a square A and of a B that A, or a function of it, multiplies."""
+    square("A", a)
+    if not b:
+        raise ValueError("B must have shape (n,) or (..., n, p), got 0 dimensions")
+    rows = b[0] if len(b) == 1 else b[-2]
+    if rows != a[-1]:
+        raise ValueError(f"A and B must have the same n, got shapes {a} and {b}")
 
 
 def fits_memory(name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -337,7 +337,7 @@ def _error_meter(a: Array) -> Callable[[Array], float]:
         return measure_action
     flat = a.reshape(-1, n, n)
     sample = np.unique(np.linspace(0, len(flat) - 1, 16 if n <= 24 else 6).astype(int))
-    exact = _exact(flat[sample])
+    exact = exact_expm(flat[sample])
 
     def measure(e: Array) -> float:
         off = np.abs(e.reshape(-1, n, n)[sample] - exact).sum(-1).max(-1)
@@ -346,7 +346,7 @@ def _error_meter(a: Array) -> Callable[[Array], float]:
     return measure
 
 
-def _exact(a: Array) -> Array:
+def exact_expm(a: Array) -> Array:
     """Sum exp of each matrix by scaled Taylor series in the longest float, 64 bits on x86."""
     x = a.astype(np.clongdouble if np.iscomplexobj(a) else np.longdouble)
     squarings = max(0, math.ceil(math.log2(max(float(np.abs(x).sum(-1).max()), 0.25))) + 2)

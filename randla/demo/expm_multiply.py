@@ -14,7 +14,7 @@ import randla
 
 from ._report import Demo, Progress, number, seconds, table, times
 from ._timing import interleave, ratio
-from .expm import flow_layers
+from .expm import exact_expm, flow_layers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -102,7 +102,7 @@ def _heat(demo: Demo) -> list[Case]:
     grid = (sp.kron(eye, line) + sp.kron(line, eye)).tocsr()
     start = np.random.default_rng(4).standard_normal(m * m)
     # exp of a Kronecker sum: one factor for each side of the grid
-    factor = _long_exp(line.toarray().astype(np.longdouble) * t)
+    factor = exact_expm(line.toarray().astype(np.longdouble) * t)
     exact = (factor @ start.reshape(m, m) @ factor.T).ravel()
     label = f"heat on a grid of {m * m} points"
     grid_of_times = np.linspace(0, t, 50)
@@ -193,22 +193,8 @@ def _error(answer: Array, case: Case) -> float:
     return float(worst) / case.unit
 
 
-def _long_exp(x: Array) -> Array:
-    """Scale, sum and square in the longest float."""
-    squarings = max(0, math.ceil(math.log2(max(float(np.abs(x).sum(-1).max()), 0.25))) + 2)
-    x = x / np.longdouble(2) ** squarings
-    total = np.zeros_like(x) + np.eye(x.shape[-1], dtype=x.dtype)
-    term = total
-    for k in range(1, 19):  # norm <= 1/4: the next term is below 1e-28
-        term = term @ x / k
-        total = total + term
-    for _ in range(squarings):
-        total = total @ total
-    return np.asarray(total)
-
-
 def _exact_batch(a: Array, x: Array) -> Array:
-    return np.asarray(_long_exp(a.astype(np.longdouble)) @ x.astype(np.longdouble))
+    return np.asarray(exact_expm(a) @ x.astype(np.longdouble))
 
 
 def _exact_state(h: Any, state: Array) -> Array:

@@ -24,7 +24,7 @@ import randla
 
 from .._core import validate
 from .._cpu import expm as binding
-from ._ops import Operation
+from ._ops import PLAIN, Operation
 
 # dtype of a tensor -> the dtype that computes
 _WORKING = {
@@ -250,8 +250,12 @@ def _multiply_backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     (A, B), (tol,), (G,) = tensors, constants, gradients
     shape = _multiply_shape(A, B)
-    plain = all(type(x) is Tensor or type(x) is torch.nn.Parameter for x in (A, B, G))
-    if plain and not torch.is_grad_enabled() and A.device.type == "cpu" and 0 not in shape:
+    if (
+        all(type(x) in PLAIN for x in (A, B, G))
+        and not torch.is_grad_enabled()
+        and A.device.type == "cpu"
+        and 0 not in shape
+    ):
         square = (*shape[:-2], *A.shape[-2:])
         XA, XB = torch.empty(square, dtype=A.dtype), torch.empty(shape, dtype=A.dtype)
         a, b, g = _numpy(A, square), _numpy(B, shape), _numpy(G, shape)
@@ -441,11 +445,7 @@ def expm_multiply(
         return randla.expm_multiply(A, B, t=t, tol=tol, return_info=return_info)
     value = validate.tolerance(tol)
     a, b = tuple(A.shape), tuple(B.shape)
-    validate.square("A", a)
-    if not b:
-        raise ValueError("B must have shape (n,) or (..., n, p), got 0 dimensions")
-    if (b[0] if len(b) == 1 else b[-2]) != a[-1]:
-        raise ValueError(f"A and B must have the same n, got shapes {a} and {b}")
+    validate.factors(a, b)
     batch = validate.broadcast(("A", a[:-2]), ("B", b[:-2]))
     working, result = _working("A", dtype), _result(dtype)
     times = _times(t)

@@ -109,7 +109,7 @@ class Operation:
         given = arguments[: self._tensors]
         if torch.compiler.is_compiling():
             return self._op(*arguments)
-        if _transforms_active() or any(type(x) not in _PLAIN for x in given):
+        if _transforms_active() or any(type(x) not in PLAIN for x in given):
             return self._transformed.apply(*arguments)
         if any(x.device.type != "cpu" for x in given):
             return self._op(*arguments)
@@ -118,7 +118,8 @@ class Operation:
         return self._kernel(*arguments)
 
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+# types whose memory is what it seems
+PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def _transforms_active() -> bool:
