@@ -114,6 +114,13 @@ int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, 
   return select_all(count, norm_a, norm_a2, tol, 0x1p-53, derivative, info);
 }
 
+int rl_expm_get_rule(int single, double tol, int derivative, rl_expm_rule *rule) {
+  if (rule == NULL) return RL_ERR_SIZE;
+  if (!(tol >= 0 && tol < 1)) return RL_ERR_TOLERANCE;
+  *rule = make_rule(tol, single ? 0x1p-24 : 0x1p-53, derivative);
+  return RL_OK;
+}
+
 static int select_phi(int64_t count, int k, const double *norm_a, const double *norm_a2, double tol,
                       double unit, rl_expm_info *info) {
   if (count < 0 || (count > 0 && (norm_a == NULL || norm_a2 == NULL || info == NULL)))

@@ -48,6 +48,13 @@ __attribute__((constructor)) static void make_rules_of_unit(void) {
   }
 }
 
+int rl_action_get_rule(int single, double tol, int derivative, rl_action_rule *rule) {
+  if (rule == NULL) return RL_ERR_SIZE;
+  if (!(tol >= 0 && tol < 1)) return RL_ERR_TOLERANCE;
+  *rule = make_rule(tol, single ? 0x1p-24 : 0x1p-53, derivative);
+  return RL_OK;
+}
+
 static double error_bound(const rl_action_rule *rule, const rl_action_choice *c) {
   const double x = c->norm / c->steps;
   if (!(x > 0)) return x == 0 ? 0 : NAN;

@@ -175,14 +175,22 @@ cdef extern from "randla.h" nogil:
                         int derivative, rl_expm_info *info)
     int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
                         int derivative, rl_expm_info *info)
+    int rl_expm_get_rule(int single, double tol, int derivative, rl_expm_rule *rule)
+    int rl_action_get_rule(int single, double tol, int derivative, rl_action_rule *rule)
 
 cdef extern from "randla/device/expm_rule.h" nogil:
+    ctypedef struct rl_expm_rule:
+        int top
     int RL_EXPM_ORDERS
     int RL_EXPM_SHARED
     int RL_EXPM_TERMS
     const int rl_expm_order[]
     const int rl_expm_products[]
     const double rl_expm_shared[][20]
+
+cdef extern from "randla/device/expm_action_rule.h" nogil:
+    ctypedef struct rl_action_rule:
+        int top
 
 cdef extern from "randla/device/expm_phi_rule.h" nogil:
     int PHI_MAX "RL_PHI_MAX"
@@ -426,6 +434,24 @@ def phi_select(const double[::1] norm_a, const double[::1] norm_a2, int k, doubl
         status = rl_dphi_select(count, k, &norm_a[0], &norm_a2[0], tol, report)
     if status:
         raise_status(status)
+
+
+def rule(double tol, bint single, bint derivative):
+    """Memory of rl_expm_rule, for kernels that choose order and scaling themselves."""
+    cdef rl_expm_rule value
+    cdef int status = rl_expm_get_rule(single, tol, derivative, &value)
+    if status:
+        raise_status(status)
+    return (<const char *>&value)[:sizeof(value)]
+
+
+def action_rule(double tol, bint single, bint derivative):
+    """Memory of rl_action_rule."""
+    cdef rl_action_rule value
+    cdef int status = rl_action_get_rule(single, tol, derivative, &value)
+    if status:
+        raise_status(status)
+    return (<const char *>&value)[:sizeof(value)]
 
 
 # layout of rl_expm_multiply_info

@@ -89,6 +89,13 @@ RL_API int rl_sexpm_select(int64_t count, const double *norm_a, const double *no
 RL_API int rl_dexpm_select(int64_t count, const double *norm_a, const double *norm_a2, double tol,
                            int derivative, rl_expm_info *info);
 
+/* The rules themselves (randla/device/expm_rule.h, expm_action_rule.h), for kernels that choose on a device.
+ * single: for float. */
+struct rl_expm_rule;
+struct rl_action_rule;
+RL_API int rl_expm_get_rule(int single, double tol, int derivative, struct rl_expm_rule *rule);
+RL_API int rl_action_get_rule(int single, double tol, int derivative, struct rl_action_rule *rule);
+
 #ifdef __cplusplus
 }
 #endif

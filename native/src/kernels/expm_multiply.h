@@ -3,20 +3,7 @@
 #define RL_EXPM_MULTIPLY_H
 
 #include "randla.h"
-
-/* exp(A) B = (e^(mu/s) T_m((A - mu I)/s))^s B, T_m the Taylor polynomial.  With x = ||A - mu I|| / s and
- *   T_m(X) = exp(X + h(X)),   ||h(X)|| <= R / (1 - R),   R = e^x x^(m+1) / (m+1)!,
- * (e^-x T_m(x) = 1 - 1/m! int_0^x e^-u u^m du, term by term), so that m terms do for x <= theta[m - 1]:
- * there s ||h|| <= tol max(least, ||A||).  Terms of the sum are up to e^x times larger than the result may
- * be; RL_ACTION_STEP bounds x, and so what roundings of them can do. */
-#define RL_ACTION_STEP 3.5
-#define RL_ACTION_TERMS 40
-typedef struct {
-  double tol, least;
-  int top;     /* theta[top - 1] >= RL_ACTION_STEP, or top = RL_ACTION_TERMS */
-  double step; /* largest x in use */
-  double theta[RL_ACTION_TERMS];
-} rl_action_rule;
+#include "randla/device/expm_action_rule.h"
 
 typedef struct {
   int order, steps;

@@ -41,6 +41,7 @@ RL_CONSTANT int rl_phi_block[RL_PHI_ORDERS] = {1, 2, 2, 3, 3, 4, 4, 5};
 
 /* The schemes of expm_rule.h for phi_1: its constant term is 1, the linear one RL_PHI1_LINEAR. */
 #define RL_PHI1_LINEAR 0.5
+#ifndef __cplusplus
 RL_CONSTANT double rl_phi1_shared[RL_T15 + 1][RL_EXPM_SHARED] = {
     [RL_T1] = {0},
     [RL_T2] = {[6] = 1.0 / 6, [11] = 1},
@@ -56,6 +57,7 @@ RL_CONSTANT double rl_phi1_shared[RL_T15 + 1][RL_EXPM_SHARED] = {
 #include "randla/device/expm_coefficients.def"
         },
 };
+#endif
 
 typedef struct {
   int k, derivative;

@@ -68,6 +68,7 @@ RL_CONSTANT int rl_expm_products[RL_EXPM_ORDERS] = {0, 1, 2, 3, 4, 5};
   (((i) > 0) + ((i) > 3) + ((i) > 6) + ((i) > 9) + ((i) > 11) + ((i) > 18))
 #define RL_EXPM_PLACE(i) \
   (RL_EXPM_EXTRA(i) ? 14 + RL_EXPM_EXTRAS_BELOW(i) : (i) - RL_EXPM_EXTRAS_BELOW(i))
+#ifndef __cplusplus /* which has no such initialisers: CUDA gets the table from the host */
 RL_CONSTANT double rl_expm_shared[RL_EXPM_ORDERS][RL_EXPM_SHARED] = {
     [RL_T1] = {0},
     [RL_T2] = {[6] = 0.5, [11] = 1},
@@ -88,9 +89,10 @@ RL_CONSTANT double rl_expm_shared[RL_EXPM_ORDERS][RL_EXPM_SHARED] = {
 #include "randla/device/expm_coefficients.def"
         },
 };
+#endif
 
 /* The rule for one tolerance: rl_expm_make_rule() in expm.c. */
-typedef struct {
+typedef struct rl_expm_rule {
   double tol;
   double least; /* errors count relative to max(least, ||A||): 1, or 0 for derivatives */
   int top;      /* highest order in use */
