@@ -54,7 +54,7 @@ def backend(kind: str) -> ModuleType:
     """Backend or adapter for a kind of array; imported when it is first asked for."""
     module = _BACKENDS.get(kind)
     if module is None:
-        name = {"numpy": "_cpu", "torch": "torch"}[kind]
+        name = {"numpy": "_cpu", "cupy": "_cuda", "torch": "torch"}[kind]
         module = _BACKENDS[kind] = importlib.import_module(f"randla.{name}")
     return module
 

@@ -1,0 +1,12 @@
+"""CuPy arrays: kernels in CUDA C++, compiled by CuPy at their first use."""
+
+from __future__ import annotations
+
+try:
+    import cupy  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
+    ) from error
+
+__all__: list[str] = []
