@@ -49,8 +49,8 @@ def expm(
     Parameters
     ----------
     A : array_like, shape (..., n, n)
-        Real or complex matrices, of any strides: a NumPy array, or any array with an array-API
-        namespace (torch, CuPy, JAX outside of ``jit``; these run on their own operations).
+        Real or complex matrices, of any strides: an array of NumPy, CuPy or torch, or any array
+        with an array-API namespace (JAX outside of ``jit``; it runs on its own operations).
         float16 and bfloat16 are computed in float32 and returned as they came; integers and bool
         become float64.  Not modified.
     tol : float, optional
@@ -70,8 +70,8 @@ def expm(
 
         Without a promise, only exactly triangular, diagonal and zero matrices are looked for.
     out : ndarray, optional
-        Where a NumPy result goes: same shape and dtype as the result, any strides, no overlap with
-        `A`.  Undefined after an error.
+        Where a result of NumPy or CuPy goes: same shape and dtype as the result, any strides, no
+        overlap with `A`.  Undefined after an error.
     return_info : bool, default False
         Also return an `ExpmInfo`.
 
@@ -145,8 +145,10 @@ def expm(
         return _expm_numpy(A, tol, assume, out, return_info)
     if kind in ("sequence", "subclass", "tracer"):
         return _expm_numpy(validate.as_array("A", A, kind), tol, assume, out, return_info)
+    if kind == "cupy":
+        return _expm_cupy(A, tol, assume, out, return_info)
     if out is not None:
-        raise TypeError(f"out is for NumPy arrays; A is a {type(A).__name__}")
+        raise TypeError(f"out is for arrays of NumPy and CuPy; A is a {type(A).__name__}")
     adapter = dispatch.adapter(A)
     if adapter is not None:
         return adapter.expm(A, tol=tol, assume=assume, return_info=return_info)
@@ -222,6 +224,29 @@ def _raise_broken(assume: str | None, where: tuple[int, ...]) -> None:
     matrix = f"matrix {where} of the batch does" if where else "A does"
     promise = _PROMISES[str(assume)]
     raise ValueError(f"assume={assume!r} is broken: {promise}; {matrix} not") from None
+
+
+def _expm_cupy(A: Any, tol: float | None, assume: str | None, out: Any, return_info: bool) -> Any:
+    """Small matrices by a kernel; larger ones and promises by the reference, on cuBLAS."""
+    backend = dispatch.backend("cupy")
+    shape = tuple(A.shape)
+    validate.square("A", shape)
+    value = validate.tolerance(tol)
+    validate.option("assume", assume, dispatch.backend("numpy").expm.ASSUME)
+    char = validate.compute_char("A", A.dtype)
+    dtype = A.dtype if A.dtype.char == "e" else np.dtype(char)
+    if out is not None:
+        validate.output_beside(out, shape, dtype, A)
+    if assume is None and backend.expm.serves(shape[-1], char) and 0 not in shape:
+        E, table = backend.expm.expm(A, char, value, return_info)
+        E = E.astype(dtype, copy=False).reshape(shape)
+        info = report(ExpmInfo, table, shape[:-2]) if return_info else None
+    else:
+        E, info = _expm_reference(A, tol, assume, True)
+    if out is not None:
+        out[...] = E
+        E = out
+    return (E, info) if return_info else E
 
 
 # ---- reference -----------------------------------------------------------------------------------
@@ -303,28 +328,31 @@ def _reference_batch(
     if assume in ("hermitian", "skew"):
         X = (X + _adjoint(xp, X)) / 2 if assume == "hermitian" else (X - _adjoint(xp, X)) / 2
 
-    safe, huge, finite = _adjust_huge(xp, X, single)
-
-    # closed forms: a triangular matrix has the exponentials of its diagonal on its own
     eye = xp.eye(X.shape[-1], dtype=X.dtype, device=_device(X))
-    lower, upper = xp.tril(safe, k=-1), xp.triu(safe, k=1)
-    no_lower = xp.all(xp.reshape(lower == 0, (X.shape[0], -1)), axis=-1)
-    no_upper = xp.all(xp.reshape(upper == 0, (X.shape[0], -1)), axis=-1)
-    triangular = (no_lower | no_upper)[:, None, None]
-    diagonal = xp.sum(safe * eye, axis=-1)  # (b, n)
 
-    # the shift of expm_rule.h: exp(A) = e^mu exp(A - mu I)
-    mu = xp.mean(xp.real(diagonal) if _is_complex(xp, X) else diagonal, axis=-1)
-    size, one = xp.abs(mu), xp.max(xp.sum(xp.abs(safe), axis=-2), axis=-1)
-    candidate = safe - xp.astype(mu, X.dtype)[:, None, None] * eye
-    fallen = xp.max(xp.sum(xp.abs(candidate), axis=-2), axis=-1) < 0.9 * one
-    near = (size >= 0.25 * one) & (size + one < (75.0 if single else 600.0))
-    worth = near & fallen & ~triangular[:, 0, 0] & ~_mask(xp, huge > 0, X)[:, 0, 0]
-    mu = xp.where(worth, mu, xp.zeros_like(mu))
-    safe = xp.where(worth[:, None, None], candidate, safe)
+    def prepare(safe: Any, norm: Any) -> tuple[Any, list[Any], Any]:
+        """Structure, and the shift of expm_rule.h: exp(A) = e^mu exp(A - mu I)."""
+        # closed forms: a triangular matrix has the exponentials of its diagonal on its own
+        lower, upper = xp.tril(safe, k=-1), xp.triu(safe, k=1)
+        no_lower = xp.all(xp.reshape(lower == 0, (X.shape[0], -1)), axis=-1)
+        no_upper = xp.all(xp.reshape(upper == 0, (X.shape[0], -1)), axis=-1)
+        diagonal = xp.sum(safe * eye, axis=-1)  # (b, n)
+        mu = xp.mean(xp.real(diagonal) if _is_complex(xp, X) else diagonal, axis=-1)
+        size = xp.abs(mu)
+        candidate = safe - xp.astype(mu, X.dtype)[:, None, None] * eye
+        fallen = _norms(xp, candidate) < 0.9 * norm
+        # beyond the limit stand huge norms too
+        near = (size >= 0.25 * norm) & (size + norm < (75.0 if single else 600.0))
+        worth = near & fallen & ~(no_lower | no_upper)
+        mu = xp.where(worth, mu, xp.zeros_like(mu))
+        safe = xp.where(worth[:, None, None], candidate, safe)
+        triangular = (no_lower | no_upper)[:, None, None]
+        return safe, [xp.astype(no_lower & no_upper, norm.dtype)], (triangular, diagonal, mu)
 
-    square = safe @ safe
-    b1, b2 = (_norm(xp, Y) for Y in (safe, square))
+    found = _survey(xp, X, single, prepare)
+    safe, square, huge = found.safe, found.square, found.huge
+    triangular, diagonal, mu = found.extras
+    b1, b2, diagonal_alone = found.numbers
     _select(b1, b2, tol, single, table)
     scaling = table["scaling"].astype(np.int64)
     scaled = safe * _column(xp, np.ldexp(1.0, -scaling), safe)
@@ -348,10 +376,10 @@ def _reference_batch(
         exact = xp.exp(diagonal * _column(xp, factor, E)[:, :, 0])
         E = xp.where(triangular & (eye != 0), exact[:, :, None] * eye, E)
     E = E * xp.astype(xp.exp(mu), X.dtype)[:, None, None]
-    closed = dispatch.to_numpy(no_lower & no_upper) | (X.shape[-1] == 1)
+    closed = (diagonal_alone != 0) | (X.shape[-1] == 1)
     for name in ("order", "scaling", "products", "error_bound"):
         table[name][closed] = 0
-    table["error_bound"][~dispatch.to_numpy(finite)] = np.nan
+    table["error_bound"][~found.finite] = np.nan
     table["scaling"] += np.where(closed, 0, huge).astype(np.int32)
     table["products"] += np.where(closed, 0, huge).astype(np.int32)
 
@@ -359,22 +387,56 @@ def _reference_batch(
         E = (E + _adjoint(xp, E)) / 2
     elif assume == "skew":
         E = polish(E)
-    return xp.where(finite[:, None, None], E, xp.full_like(E, float("nan")))
+    return xp.where(found.stands, E, xp.full_like(E, float("nan")))
 
 
-def _adjust_huge(xp: Any, X: Any, single: bool) -> tuple[Any, np.ndarray, Any]:
-    """Matrices whose squares are representable: X / 2**huge, zero where X is not finite.
+@dataclass(frozen=True)
+class _Found:
+    """What `_survey` saw of matrices X; on the host what decides, the rest where X is."""
 
-    Returns them, the exponents `huge`, and a mask of the finite ones, whose results stand.
+    safe: Any  # X / 2**huge, 0 where X is not finite
+    square: Any  # of `safe`
+    stands: Any  # mask (b, 1, 1) of the finite ones
+    finite: np.ndarray  # the same
+    huge: np.ndarray  # 0 where squares are representable
+    numbers: list[
+        np.ndarray
+    ]  # norms of `safe` and `square` in float64; what `prepare` wants to know
+    extras: Any  # of `prepare`
+
+
+def _survey(xp: Any, X: Any, single: bool, prepare: Any = None) -> _Found:
+    """Look at matrices in one wait for the device they are on, or two if norms are huge.
+
+    prepare(safe, norms) -> what takes the place of `safe`, more numbers to fetch, extras.
     """
-    size = xp.max(xp.sum(xp.abs(X), axis=-2), axis=-1)
-    finite = xp.isfinite(size)
-    safe = xp.where(finite[:, None, None], X, xp.zeros_like(X))
     big = 2.0**60 if single else 2.0**500
-    host = dispatch.to_numpy(size).astype(np.float64)
-    exponent = np.maximum(np.frexp(host)[1], 0)
-    huge = np.where(np.isfinite(host) & (host > big), exponent, 0)
-    return safe * _column(xp, np.ldexp(1.0, -huge), safe), huge, finite
+    huge = np.zeros(X.shape[0], dtype=np.int64)
+    while True:
+        safe = X * _column(xp, np.ldexp(1.0, -huge), X) if huge.any() else X
+        size = _norms(xp, safe)
+        stands = (size <= big)[:, None, None]  # in the last round: the finite ones
+        safe = xp.where(stands, safe, xp.zeros_like(X))
+        norm = xp.where(stands[:, 0, 0], size, xp.zeros_like(size))
+        more: list[Any] = []
+        extras = None
+        if prepare is not None:
+            safe, more, extras = prepare(safe, norm)
+            norm = _norms(xp, safe)
+        square = safe @ safe
+        fetched = dispatch.to_numpy(xp.stack([size, norm, _norms(xp, square), *more]))
+        host = fetched.astype(np.float64)
+        finite = np.isfinite(host[0])
+        exponent = np.maximum(np.frexp(np.where(finite, host[0], 0))[1], 0)
+        beyond = finite & (host[0] > big)
+        if not beyond.any():
+            return _Found(safe, square, stands, finite, huge, list(host[1:]), extras)
+        huge = np.where(beyond, exponent, 0)
+
+
+def _norms(xp: Any, X: Any) -> Any:
+    """The 1-norms."""
+    return xp.max(xp.sum(xp.abs(X), axis=-2), axis=-1)
 
 
 def _device(X: Any) -> Any:
@@ -391,11 +453,6 @@ def _mask(xp: Any, values: np.ndarray, like: Any) -> Any:
 def _column(xp: Any, values: np.ndarray, like: Any) -> Any:
     """Numbers of NumPy as a (b, 1, 1) real array that multiplies `like`."""
     return xp.asarray(values.tolist(), dtype=like.dtype, device=_device(like))[:, None, None]
-
-
-def _norm(xp: Any, X: Any) -> np.ndarray:
-    """The 1-norms, on the host, in float64."""
-    return dispatch.to_numpy(xp.max(xp.sum(xp.abs(X), axis=-2), axis=-1)).astype(np.float64)
 
 
 def _select(
@@ -453,7 +510,7 @@ def _reference_metzler(xp: Any, X: Any, tol: float, single: bool, table: np.ndar
     eye = xp.eye(n, dtype=X.dtype, device=_device(X))
     mu = xp.min(xp.sum(X * eye, axis=-1), axis=-1)[:, None, None]
     B = X - mu * eye
-    b1 = _norm(xp, B)
+    b1 = dispatch.to_numpy(_norms(xp, B)).astype(np.float64)
     finite = np.isfinite(b1)
     b1 = np.where(finite, b1, 0.0)
     s = np.empty(len(b1), dtype=np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._core import dispatch, validate
 from ._core.results import Result
-from ._expm import _adjust_huge, _column, _mask, _norm, _polynomial, _select, _working_dtype
+from ._expm import _column, _mask, _polynomial, _select, _survey, _working_dtype
 
 
 class ExpmFrechetResult(Result):
@@ -87,7 +87,8 @@ def expm_frechet(A: Any, E: Any, *, compute_expm: bool = True) -> Any:
         adapter = dispatch.adapter(A)
         if adapter is not None:
             return adapter.expm_frechet(A, E, compute_expm=compute_expm)
-        pair = _frechet_reference(A, E)
+        cupy = dispatch.kind_of(A) == "cupy"
+        pair = _frechet_cupy(A, E, compute_expm) if cupy else _frechet_reference(A, E)
     return ExpmFrechetResult(*pair) if compute_expm else pair[1]
 
 
@@ -108,6 +109,18 @@ def _frechet_numpy(A: np.ndarray, E: np.ndarray, compute_expm: bool) -> tuple[An
     if L.dtype != dtype:
         L = L.astype(dtype)
         value = None if value is None else value.astype(dtype)
+    return value, L
+
+
+def _frechet_cupy(A: Any, E: Any, compute_expm: bool) -> tuple[Any, Any]:
+    shape = _common_shape(A, E)
+    dtype = validate.common_dtype(("A", A), ("E", E))
+    char = validate.compute_char("A", dtype)
+    backend = dispatch.backend("cupy").expm
+    if not backend.serves(shape[-1], char) or 0 in shape:
+        return _frechet_reference(A, E)
+    pair = backend.frechet(A, E, shape, char, compute_expm)
+    value, L = (None if X is None else X.astype(dtype, copy=False) for X in pair)
     return value, L
 
 
@@ -136,11 +149,12 @@ def _frechet_reference(A: Any, E: Any) -> tuple[Any, Any]:
     single = working in (xp.float32, xp.complex64)
     X, D = xp.reshape(A, (-1, n, n)), xp.reshape(E, (-1, n, n))
 
-    safe, huge, finite = _adjust_huge(xp, X, single)
+    found = _survey(xp, X, single)
+    safe, huge = found.safe, found.huge
     D = D * _column(xp, np.ldexp(1.0, -huge), X)
     table = np.zeros(math.prod(shape[:-2]), dtype=dispatch.backend("numpy").expm.INFO)
-    square = safe @ safe
-    _select(_norm(xp, safe), _norm(xp, square), 0.0, single, table, True)
+    b1, b2 = found.numbers
+    _select(b1, b2, 0.0, single, table, True)
     scaling = table["scaling"].astype(np.int64)
     zero = xp.zeros_like(safe)
     Z = xp.concat([xp.concat([safe, D], axis=-1), xp.concat([zero, safe], axis=-1)], axis=-2)
@@ -151,7 +165,7 @@ def _frechet_reference(A: Any, E: Any) -> tuple[Any, Any]:
         Z = xp.where(_mask(xp, total > t, Z), Z @ Z, Z)
     nan = xp.full_like(safe, float("nan"))
     value, L = (
-        xp.astype(xp.reshape(xp.where(finite[:, None, None], Y, nan), shape), dtype)
+        xp.astype(xp.reshape(xp.where(found.stands, Y, nan), shape), dtype)
         for Y in (Z[:, :n, :n], Z[:, :n, n:])
     )
     return value, L

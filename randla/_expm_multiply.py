@@ -201,7 +201,7 @@ def _dense(
 
 
 def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info: bool) -> Any:
-    """Form the exponential, on the operations of the array library."""
+    """Form the exponential, on operations of the array library; CuPy has a kernel for small A."""
     xp = dispatch.namespace(A)
     validate.factors(tuple(A.shape), tuple(B.shape))
     dtype = xp.result_type(A, B)
@@ -209,9 +209,13 @@ def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info
         dtype = xp.result_type(dtype, xp.complex64)
     dtype, working = _working_dtype(xp, "A", dtype)
     A, B = xp.astype(A, working), xp.astype(B, working)
+    kernel = dispatch.kind_of(A) == "cupy" and _served_by_cupy(A, B)
 
     def one(time: Any) -> tuple[Any, ExpmMultiplyInfo]:
         scaled = A if time is None else A * time.item()
+        if kernel:
+            Y, info = _one_cupy(xp.astype(scaled, working), B, tol, return_info)
+            return xp.astype(Y, dtype), info
         E, info = expm(scaled, tol=tol or None, return_info=True)
         none = info.order * 0
         done = ExpmMultiplyInfo(none, info.scaling, info.products, info.error_bound)
@@ -225,6 +229,21 @@ def _reference(A: Any, B: Any, times: np.ndarray | None, tol: float, return_info
     Y = xp.stack([part for part, _ in parts]) if parts else empty
     infos = [info for _, info in parts]
     return (Y, stack_reports(ExpmMultiplyInfo, infos)) if return_info else Y
+
+
+def _served_by_cupy(A: Any, B: Any) -> bool:
+    served: bool = dispatch.backend("cupy").expm.serves(A.shape[-1], A.dtype.char)
+    return served and A.size > 0 and B.size > 0
+
+
+def _one_cupy(A: Any, B: Any, tol: float, return_info: bool) -> tuple[Any, Any]:
+    vector = B.ndim == 1
+    blocks = B[:, None] if vector else B
+    batch = validate.broadcast(("A", A.shape[:-2]), ("B", blocks.shape[:-2]))
+    multiply = dispatch.backend("cupy").expm_multiply.multiply
+    Y, table = multiply(A, blocks, batch, A.dtype.char, tol, return_info)
+    Y = Y.reshape((*batch, *B.shape[-1:]) if vector else (*batch, *blocks.shape[-2:]))
+    return Y, None if table is None else report(ExpmMultiplyInfo, table, batch)
 
 
 # ---- one matrix through its products -------------------------------------------------------------

@@ -11,15 +11,15 @@ from ._core import dispatch, validate
 from ._core.results import report
 from ._expm import (
     ExpmInfo,
-    _adjust_huge,
     _by_order,
     _column,
     _device,
     _expm_reference,
     _mask,
-    _norm,
     _scheme,
+    _survey,
     _working_dtype,
+    expm,
 )
 
 
@@ -106,6 +106,8 @@ def phi(A: Any, k: int, *, tol: float | None = None, return_info: bool = False) 
         adapter = dispatch.adapter(A)
         if adapter is not None:
             return adapter.phi(A, k, tol=tol, return_info=return_info)
+        if dispatch.kind_of(A) == "cupy":
+            return _phi_cupy(A, k, tol, return_info)
         return _phi_reference(A, k, tol, return_info)
     A = arrays[0]
     shape = A.shape
@@ -122,6 +124,22 @@ def phi(A: Any, k: int, *, tol: float | None = None, return_info: bool = False) 
         dispatch.backend("numpy").expm.phi(a, k, tol, F.reshape(a.shape), info)
     F = F.astype(dtype, copy=False)
     return (F, report(ExpmInfo, info, shape[:-2])) if return_info else F
+
+
+def _phi_cupy(A: Any, k: int, tol: float | None, return_info: bool) -> Any:
+    if k == 0:
+        return expm(A, tol=tol, return_info=return_info)
+    shape = tuple(A.shape)
+    validate.square("A", shape)
+    value = validate.tolerance(tol)
+    dtype = validate.common_dtype(("A", A))
+    char = validate.compute_char("A", dtype)
+    backend = dispatch.backend("cupy")
+    if not backend.expm.serves(shape[-1], char) or 0 in shape:
+        return _phi_reference(A, k, tol, return_info)
+    F, table = backend.expm_phi.phi(A, k, char, value, return_info)
+    F = F.astype(dtype, copy=False).reshape(shape)
+    return (F, report(ExpmInfo, table, shape[:-2])) if return_info else F
 
 
 def _phi_reference(A: Any, k: int, tol: float | None, return_info: bool) -> Any:
@@ -148,9 +166,10 @@ def _phi_reference(A: Any, k: int, tol: float | None, return_info: bool) -> Any:
 def _phi_batch(xp: Any, X: Any, k: int, tol: float, single: bool, table: np.ndarray) -> Any:
     """phi_k of X, shape (b, n, n), k > 0; fills the report."""
     binding = dispatch.backend("numpy").expm
-    safe, huge, finite = _adjust_huge(xp, X, single)
-    square = safe @ safe
-    binding.phi_select(_norm(xp, safe), _norm(xp, square), k, tol, single, table)
+    found = _survey(xp, X, single)
+    safe, square, huge = found.safe, found.square, found.huge
+    b1, b2 = found.numbers
+    binding.phi_select(b1, b2, k, tol, single, table)
     scaling = table["scaling"].astype(np.int64)
     x = safe * _column(xp, np.ldexp(1.0, -scaling), safe)
     x2 = square * _column(xp, np.ldexp(1.0, -2 * scaling), safe)
@@ -179,9 +198,9 @@ def _phi_batch(xp: Any, X: Any, k: int, tol: float, single: bool, table: np.ndar
             terms = sum(math.comb(m, j) * chi[j] for j in range(1, m + 1))
             doubled.append((chi[0] @ chi[m] + terms) / 2**m)
         chi = [xp.where(more, new, old) for new, old in zip(doubled, chi, strict=True)]
-    table["error_bound"][~dispatch.to_numpy(finite)] = np.nan
+    table["error_bound"][~found.finite] = np.nan
     F = chi[k] / math.factorial(k)
-    return xp.where(finite[:, None, None], F, xp.full_like(F, float("nan")))
+    return xp.where(found.stands, F, xp.full_like(F, float("nan")))
 
 
 def _taylor(xp: Any, x: Any, x2: Any, m: int, block: int, k: int, eye: Any) -> Any:

@@ -192,16 +192,45 @@ def output(
     """Require an array into which a result of this shape and dtype can be written."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"out must have shape {shape}, got {out.shape}")
-    if out.dtype != dtype:
-        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
+    _fits(out, shape, dtype)
     if not out.flags.writeable:
         raise ValueError("out must be writable, got a read-only array")
     for x in inputs:
         if np.may_share_memory(out, x) and _overlaps(out, x):
             raise ValueError("out must not overlap an input")
     return out
+
+
+def output_beside(out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any) -> Any:
+    """Require the same of an array of another library, of the type of the inputs."""
+    if type(out) is not type(inputs[0]):
+        expected = type(inputs[0]).__name__
+        raise TypeError(f"out must be a {expected} like the input, got {type(out).__name__}")
+    _fits(out, shape, dtype)
+    low, high = _extent(out)
+    for x in inputs:
+        begin, end = _extent(x)
+        if low < end and begin < high:
+            raise ValueError("out must not overlap an input")
+    return out
+
+
+def _fits(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {out.shape}")
+    if out.dtype != dtype:
+        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
+
+
+def _extent(x: Any) -> tuple[int, int]:
+    """First byte of an array on a device, and the one after its last."""
+    if x.size == 0:
+        return 0, 0
+    steps = [(n - 1) * step for n, step in zip(x.shape, x.strides, strict=True)]
+    low = sum(step for step in steps if step < 0)
+    high = sum(step for step in steps if step > 0)
+    begin = x.data.ptr  # of the first element, wherever that lies
+    return begin + low, begin + high + x.dtype.itemsize
 
 
 _EFFORT: Any = 10_000  # NumPy's stubs know of 0 and -1 only

@@ -9,4 +9,6 @@ except ImportError as error:
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-__all__: list[str] = []
+from . import expm, expm_multiply, expm_phi
+
+__all__ = ["expm", "expm_multiply", "expm_phi"]

@@ -202,7 +202,8 @@ def _function(f, *, waits=False):
         if waits:
             _waits()
         options = {name: _unwrap(x) for name, x in options.items()}
-        return _wrap(f(*map(_unwrap, args), **options))
+        with np.errstate(all="ignore"):  # a device does not warn
+            return _wrap(f(*map(_unwrap, args), **options))
 
     wrapped.__name__ = wrapped.__qualname__ = getattr(f, "__name__", "function")
     return wrapped

@@ -6,7 +6,26 @@
 
 #include "randla/device/expm_rule.h"
 
-#define RL_EXPM_SLOTS 5 /* matrices that are kept, for each part */
+/* The matrices in hand: A, A^2, A^3, y0 and y1 of the schemes. */
+#define RL_EXPM_SLOTS 5
+enum { RL_A, RL_A2, RL_A3, RL_Y0, RL_Y1 };
+
+/* One step of a scheme: K[target] = (sum left_i K_i) (sum right_i K_i) + sum rest_i K_i + one I. */
+struct Step {
+  real left[RL_EXPM_SLOTS], right[RL_EXPM_SLOTS], rest[RL_EXPM_SLOTS], one;
+  int target, multiplies; /* multiplies = 0: without the product */
+};
+/* The steps after A^2; the last leaves the result in y0. */
+struct Scheme {
+  Step steps[4];
+  int count, reserved;
+};
+/* All that kernels are told: a loop over steps as data has one product in its code, where the formulas written
+ * out have seven, and compiles in a tenth of the time. */
+struct Schemes {
+  Step power, squaring; /* A2 = A A; y0 = y0 y0 */
+  Scheme of[RL_EXPM_ORDERS];
+};
 
 /* rl_expm_info of randla/expm.h */
 struct Report {
@@ -15,21 +34,43 @@ struct Report {
 };
 
 template <int PARTS, bool IN_REGISTERS>
-struct Powers {
-  Kept<IN_REGISTERS> A[PARTS], A2[PARTS], A3[PARTS], Y0[PARTS], Y1[PARTS];
+struct Matrices {
+  Kept<IN_REGISTERS> K[PARTS][RL_EXPM_SLOTS];
 
   __device__ void place(scalar *memory, const Team &team) {
-    memory += team.lane;
-    for (int part = 0; part < PARTS; part++) {
-      A[part].place(memory);
-      A2[part].place(memory + RL_TEAM * RL_ENTRIES);
-      A3[part].place(memory + 2 * RL_TEAM * RL_ENTRIES);
-      Y0[part].place(memory + 3 * RL_TEAM * RL_ENTRIES);
-      Y1[part].place(memory + 4 * RL_TEAM * RL_ENTRIES);
-      memory += RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES;
-    }
+    for (int part = 0; part < PARTS; part++)
+      for (int i = 0; i < RL_EXPM_SLOTS; i++)
+        K[part][i].place(memory + (part * RL_EXPM_SLOTS + i) * (RL_TEAM * RL_ENTRIES) + team.lane);
+  }
+  __device__ __forceinline__ scalar sum(int part, int e, const real *weights, scalar rest) const {
+#pragma unroll
+    for (int i = 0; i < RL_EXPM_SLOTS; i++) rest = axpy(weights[i], K[part][i][e], rest);
+    return rest;
+  }
+  __device__ __forceinline__ void set(int part, int slot, int e, scalar x) {
+#pragma unroll
+    for (int i = 0; i < RL_EXPM_SLOTS; i++) /* registers have no addresses */
+      if (i == slot) K[part][i].set(e, x);
   }
 };
+
+template <int PARTS, bool IN_REGISTERS>
+static __device__ __forceinline__ void take(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
+                                            const Step *step) {
+  const scalar zero = make(0);
+  auto rest = [&](int part, int e, int r, int c, scalar sum) {
+    M.set(part, step->target, e,
+          M.sum(part, e, step->rest, axpy((real)1, sum, make(part == 0 && r == c ? step->one : 0))));
+  };
+  if (step->multiplies)
+    product<PARTS, !IN_REGISTERS>(
+        team, [&](int part, int e) { return M.sum(part, e, step->left, zero); },
+        [&](int part, int e) { return M.sum(part, e, step->right, zero); }, rest);
+  else
+#pragma unroll
+    for (int part = 0; part < PARTS; part++)
+      team.each<!IN_REGISTERS>([&](int e, int r, int c) { rest(part, e, r, c, zero); });
+}
 
 /* What a matrix looks like before anything is done.  Shift and triangles are used where there is one part. */
 struct Survey {
@@ -39,13 +80,13 @@ struct Survey {
   bool triangular, diagonal;
 };
 
-template <class K>
-static __device__ Survey survey(const Team &team, const K &A) {
+template <bool IN_REGISTERS>
+static __device__ Survey survey(const Team &team, const Kept<IN_REGISTERS> &A) {
   Survey found = {0, 0, 0, false, false};
   if (team.lane == 0) team.flags[0] = 0;
-  found.norm = team.norm([&](int e, int, int) { return A[e]; });
+  found.norm = team.norm<!IN_REGISTERS>([&](int e, int, int) { return A[e]; });
   int sides = 0; /* 1: entries below the diagonal, 2: above */
-  team.each([&](int e, int r, int c) {
+  team.each<!IN_REGISTERS>([&](int e, int r, int c) {
     if (r == c) team.diagonal[r] = A[e];
     if (r != c && !is_zero(A[e])) sides |= r > c ? 1 : 2;
   });
@@ -68,7 +109,7 @@ static __device__ Survey survey(const Team &team, const K &A) {
     return found;
   const int exponent = ilogb(mean);
   const double mu = ldexp(rint(ldexp(mean, 8 - exponent)), exponent - 8); /* 9 bits */
-  const double fallen = team.norm(
+  const double fallen = team.norm<!IN_REGISTERS>(
       [&](int e, int r, int c) { return r == c ? axpy((real)1, A[e], make((real)-mu)) : A[e]; });
   if (fallen < RL_EXPM_SHIFT_GAIN * found.norm) {
     found.norm = fallen;
@@ -77,146 +118,77 @@ static __device__ Survey survey(const Team &team, const K &A) {
   return found;
 }
 
-/* The scheme of order number `order` into Y0: one formula for all, expm_rule.h.  c: its coefficients; linear: that
- * of A. */
-template <int PARTS, bool IN_REGISTERS>
-static __device__ void polynomial(const Team &team, Powers<PARTS, IN_REGISTERS> &M, int order,
-                                  const real *c, real linear) {
-  if (order == RL_T21)
-    product<PARTS>(
-        team, [&](int p, int e) { return M.A2[p][e]; }, [&](int p, int e) { return M.A[p][e]; },
-        [&](int p, int e, int, int, scalar sum) { M.A3[p].set(e, sum); });
-  auto X3 = [&](int p, int e) { return order == RL_T21 ? M.A3[p][e] : M.A2[p][e]; };
-  auto last = [&](int p, int e, int row, int column) {
-    const scalar one = make(p == 0 && row == column ? 1 : 0);
-    return axpy(c[11], M.Y1[p][e],
-                axpy(c[12], M.Y0[p][e],
-                     axpy(c[19], X3(p, e), axpy(c[13], M.A2[p][e], axpy(linear, M.A[p][e], one)))));
-  };
-  auto each_part = [&](auto value, auto &into) {
-#pragma unroll
-    for (int p = 0; p < PARTS; p++)
-      team.each([&](int e, int r, int k) { into[p].set(e, value(p, e, r, k)); });
-  };
-  auto rest = [&](int p, int e) {
-    return axpy(c[5], M.Y0[p][e], axpy(c[17], X3(p, e), c[6] * M.A2[p][e]));
-  };
-  if (order >= RL_T4)
-    product<PARTS>(
-        team, X3,
-        [&](int p, int e) {
-          return axpy(c[14], X3(p, e), axpy(c[0], M.A2[p][e], c[1] * M.A[p][e]));
-        },
-        [&](int p, int e, int, int, scalar sum) { M.Y0[p].set(e, sum); });
-  else
-    each_part([&](int, int, int, int) { return make(0); }, M.Y0);
-  if (order >= RL_T8)
-    product<PARTS>(
-        team,
-        [&](int p, int e) {
-          return M.Y0[p][e] + axpy(c[15], X3(p, e), axpy(c[2], M.A2[p][e], c[3] * M.A[p][e]));
-        },
-        [&](int p, int e) {
-          return M.Y0[p][e] + axpy(c[16], X3(p, e), c[4] * M.A2[p][e]);
-        },
-        [&](int p, int e, int, int, scalar sum) { M.Y1[p].set(e, sum + rest(p, e)); });
-  else
-    each_part([&](int p, int e, int, int) { return rest(p, e); }, M.Y1);
-  if (order >= RL_T15)
-    product<PARTS>(
-        team,
-        [&](int p, int e) {
-          return M.Y1[p][e] + axpy(c[18], X3(p, e), axpy(c[7], M.A2[p][e], c[8] * M.A[p][e]));
-        },
-        [&](int p, int e) { return M.Y1[p][e] + axpy(c[9], M.Y0[p][e], c[10] * M.A[p][e]); },
-        [&](int p, int e, int r, int k, scalar sum) { M.Y0[p].set(e, sum + last(p, e, r, k)); });
-  else
-    each_part([&](int p, int e, int r, int k) { return last(p, e, r, k); }, M.Y0);
-}
-
 /* A <- A 2^-s, A2 <- A2 4^-s */
 template <int PARTS, bool IN_REGISTERS>
-static __device__ void scale(const Team &team, Powers<PARTS, IN_REGISTERS> &M, int s) {
-  if (s == 0) return;
+static __device__ void scale(const Team &team, Matrices<PARTS, IN_REGISTERS> &M, int s) {
   const real f = (real)ldexp(1.0, -s);
 #pragma unroll
   for (int p = 0; p < PARTS; p++)
-    team.each([&](int e, int, int) {
-      M.A[p].set(e, f * M.A[p][e]);
-      M.A2[p].set(e, f * (f * M.A2[p][e]));
+    team.each<!IN_REGISTERS>([&](int e, int, int) {
+      M.K[p][RL_A].set(e, f * M.K[p][RL_A][e]);
+      M.K[p][RL_A2].set(e, f * (f * M.K[p][RL_A2][e]));
     });
 }
 
-/* exp of M.A[0], and its derivative in the direction M.A[1], into M.Y0; NaN where A is not finite.  coefficients:
- * those of each order. */
+/* exp of A = M.K[0][RL_A], and its derivative in the direction M.K[1][RL_A], into y0; NaN where A is not
+ * finite. */
 template <int PARTS, bool IN_REGISTERS>
-static __device__ void exponential(const Team &team, Powers<PARTS, IN_REGISTERS> &M,
-                                   const rl_expm_rule *rule, const real *coefficients,
+static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
+                                   const rl_expm_rule *rule, const Schemes *schemes,
                                    Report *report) {
-  const Survey found = survey(team, M.A[0]);
-  if (!isfinite(found.norm)) {
-    const real nan = (real)(found.norm - found.norm);
-#pragma unroll
-    for (int p = 0; p < PARTS; p++)
-      team.each([&](int e, int, int) {
-#if RL_COMPLEX
-        M.Y0[p].set(e, {nan, nan});
-#else
-        M.Y0[p].set(e, nan);
-#endif
-      });
-    *report = {0, 0, 0, 0, nan};
-    return;
-  }
+  const Survey found = survey(team, M.K[0][RL_A]);
+  const bool finite = isfinite(found.norm);
   const real down = (real)ldexp(1.0, -found.huge);
 #pragma unroll
   for (int p = 0; p < PARTS; p++)
-    team.each([&](int e, int r, int c) {
+    team.each<!IN_REGISTERS>([&](int e, int r, int c) {
       const real mu = p == 0 && r == c ? (real)found.mu : 0;
-      M.A[p].set(e, axpy(down, M.A[p][e], make(-mu)));
-      M.A2[p].set(e, make(0));
+      M.K[p][RL_A].set(e, axpy(down, M.K[p][RL_A][e], make(-mu)));
+#pragma unroll
+      for (int i = RL_A2; i <= RL_Y1; i++) M.K[p][i].set(e, make(0));
     });
 
-  int order = RL_T1, s = 0;
-  double b1 = found.norm, b2 = b1 * b1;
-  if (!rl_expm_accepts_t1(rule, b1)) {
-    auto A = [&](int p, int e) { return M.A[p][e]; };
-    product<PARTS>(team, A, A,
-                   [&](int p, int e, int, int, scalar sum) { M.A2[p].set(e, sum); });
-    b2 = team.norm([&](int e, int, int) { return M.A2[0][e]; });
-    order = rl_expm_choose(rule, b1, b2, &s);
-    scale(team, M, s);
-  }
-  polynomial(team, M, order, coefficients + RL_EXPM_SHARED * order, (real)1);
-
-  const int total = s + found.huge;
-  const bool exact = PARTS == 1 && found.triangular; /* a triangular matrix has exponentials on its diagonal */
-  for (int t = 0; t <= total; t++) {
-    auto P = [&](int p, int e) { return M.Y0[p][e]; };
-    if (t > 0)
-      product<PARTS>(team, P, P,
-                     [&](int p, int e, int, int, scalar sum) { M.Y0[p].set(e, sum); });
-    if (exact) {
-      const real f = (real)ldexp(1.0, t - total);
-      team.each([&](int e, int r, int c) {
-        if (r == c) M.Y0[0].set(e, exponential_of(f * team.diagonal[r]));
+  int order = RL_T1, s = 0, total = found.huge;
+  double b1 = finite ? found.norm : 0, b2 = b1 * b1;
+  const Scheme *scheme = schemes->of;
+  /* a triangular matrix has exponentials on its diagonal */
+  const bool exact = PARTS == 1 && found.triangular;
+  /* step -1: A^2, unless T1 does; then those of the scheme; then squarings */
+  for (int step = rl_expm_accepts_t1(rule, b1) ? 0 : -1; step < scheme->count + total; step++) {
+    take(team, M, step < 0                ? &schemes->power
+                  : step < scheme->count ? scheme->steps + step
+                                          : &schemes->squaring);
+    if (step < 0) {
+      b2 = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.K[0][RL_A2][e]; });
+      order = rl_expm_choose(rule, b1, b2, &s);
+      scheme = schemes->of + order;
+      total += s;
+      if (s > 0) scale(team, M, s);
+    }
+    if (exact && step >= scheme->count - 1) {
+      const real f = (real)ldexp(1.0, step - (scheme->count - 1) - total);
+      team.each<!IN_REGISTERS>([&](int e, int r, int c) {
+        if (r == c) M.K[0][RL_Y0].set(e, exponential_of(f * team.diagonal[r]));
       });
     }
   }
-  if (found.mu != 0) {
-    const real f = exponential_of((real)found.mu);
+  const real growth = exponential_of((real)found.mu);
+  const real nan = (real)(found.norm - found.norm);
 #pragma unroll
-    for (int p = 0; p < PARTS; p++)
-      team.each([&](int e, int, int) { M.Y0[p].set(e, f * M.Y0[p][e]); });
-  }
-  if (PARTS == 1 && (found.diagonal || team.n == 1)) {
-    *report = {0, 0, 0, 0, 0};
-    return;
-  }
-  const double x1 = ldexp(b1, -s), x2 = order == RL_T1 ? x1 * x1 : ldexp(b2, -2 * s);
-  const double unit = ldexp(1.0, -s);
+  for (int p = 0; p < PARTS; p++)
+    team.each<!IN_REGISTERS>([&](int e, int, int) {
+#if RL_COMPLEX
+      const scalar bad = {nan, nan};
+#else
+      const scalar bad = nan;
+#endif
+      M.K[p][RL_Y0].set(e, finite ? growth * M.K[p][RL_Y0][e] : bad);
+    });
+  const double unit = ldexp(1.0, -s), x1 = b1 * unit, x2 = order == RL_T1 ? x1 * x1 : b2 * unit * unit;
   *report = {rl_expm_order[order], total, rl_expm_products[order] + total, 0,
              rl_expm_error(rule, order, x1, x2) / (x1 > unit ? x1 : unit)};
+  if (PARTS == 1 && (found.diagonal || team.n == 1)) *report = {0, 0, 0, 0, 0};
+  if (!finite) *report = {0, 0, 0, 0, nan};
 }
 
 #endif

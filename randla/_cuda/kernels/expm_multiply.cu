@@ -15,24 +15,24 @@ struct ActionReport {
 };
 
 /* Packed row-major A (n x n), B and Y (n x p); a stride of 0 repeats a matrix. */
-extern "C" __global__ void __launch_bounds__(RL_THREADS)
+extern "C" __global__ void __launch_bounds__(RL_THREADS, 1)
     expm_multiply(int n, int p, long long count, const scalar *a, long long stride_a,
                   const scalar *b, long long stride_b, scalar *y, const rl_expm_rule *rule,
-                  const rl_action_rule *action, const real *coefficients, scalar *memory,
+                  const rl_action_rule *action, const Schemes *schemes, scalar *memory,
                   ActionReport *reports, int bytes) {
   RL_DYNAMIC_SHARED(unsigned char, shared);
   const int number = threadIdx.x / RL_TEAM;
   Team team(shared + number * bytes, n);
   const long long teams = (long long)gridDim.x * RL_TEAMS, first = (long long)blockIdx.x * RL_TEAMS;
-  Powers<1, RL_FITS(1)> M;
+  Matrices<1, RL_FITS(1)> M;
   M.place(memory + (first + number) * (RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team);
   for (long long i = first + number; i < count; i += teams) {
     const scalar *const ai = a + i * stride_a, *const bi = b + i * stride_b;
     scalar *const yi = y + i * n * p;
     team.columns = n;
-    team.each([&](int e, int r, int c) { M.A[0].set(e, ai[r * n + c]); });
+    team.each([&](int e, int r, int c) { M.K[0][RL_A].set(e, ai[r * n + c]); });
 
-    const Survey found = survey(team, M.A[0]);
+    const Survey found = survey(team, M.K[0][RL_A]);
     int steps = 0, terms = 0;
     bool formed = !isfinite(found.norm) || found.huge > 0;
     if (!formed) {
@@ -44,7 +44,7 @@ extern "C" __global__ void __launch_bounds__(RL_THREADS)
     ActionReport done = {terms, steps, terms * steps, 0, 0};
     if (formed) {
       Report report;
-      exponential(team, M, rule, coefficients, &report);
+      exponential(team, M, rule, schemes, &report);
       done = {0, report.scaling, report.products, 0, report.error_bound};
     } else if (found.norm > 0) {
       /* R / max(least, x), R = e^x x^(m+1) / (m+1)! */
@@ -55,11 +55,12 @@ extern "C" __global__ void __launch_bounds__(RL_THREADS)
     }
     team.each([&](int e, int r, int c) {
       const real mu = !formed && r == c ? (real)found.mu : 0;
-      team.left[r * team.ld + c] = formed ? M.Y0[0][e] : axpy((real)1, M.A[0][e], make(-mu));
+      team.left[r * team.ld + c] = formed ? M.K[0][RL_Y0][e] : axpy((real)1, M.K[0][RL_A][e], make(-mu));
     });
     const real growth = formed ? 1 : exponential_of((real)(found.mu / steps));
-    for (int begin = 0; begin < p; begin += RL_BLOCK_COLUMNS) {
-      team.columns = min(RL_BLOCK_COLUMNS, min(p - begin, team.ld));
+    const int block = min(RL_BLOCK_COLUMNS, team.ld); /* rows of shared memory are not longer */
+    for (int begin = 0; begin < p; begin += block) {
+      team.columns = min(block, p - begin);
       scalar result[RL_ENTRIES];
       team.each([&](int e, int r, int c) {
         result[e] = bi[(long long)r * p + begin + c];

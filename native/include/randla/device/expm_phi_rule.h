@@ -85,7 +85,7 @@ RL_DEVICE double rl_phi_error(const rl_phi_rule *rule, int i, double b1, double 
   /* sum of ||(2 X)^i|| / i! */
   double tail = 1.01 * (cosh(2 * root) + b1 * (root > 1e-4 ? sinh(2 * root) / root : 2));
   for (int j = 2; j <= M + 1; j++) tail /= j;
-  const double unit = ldexp(1, -s), size = d ? 1 : b1 > unit ? b1 : unit;
+  const double unit = ldexp(1.0, -s), size = d ? 1 : b1 > unit ? b1 : unit;
   const double backward = tail * rl_phi_power(M + 1, b1, b2, d) / size;
   double source = 0, weight = d ? unit * (k + 1) : 1;
   for (int j = 1; j <= k; j++) {
