@@ -118,7 +118,7 @@ def test_to_numpy():
 
 
 def test_out_is_for_numpy():
-    with pytest.raises(TypeError, match=r"out is for NumPy arrays; A is a Tensor"):
+    with pytest.raises(TypeError, match=r"out is for arrays of NumPy and CuPy; A is a Tensor"):
         randla.expm(torch.eye(2), out=np.eye(2))
 
 

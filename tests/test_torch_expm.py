@@ -135,5 +135,5 @@ def test_refusals():
         rt.expm_multiply(A, A, t=[[1.0]])
     with pytest.raises(TypeError, match=r"A has dtype torch.uint16"):
         rt.expm(torch.zeros(2, 2, dtype=torch.uint16))
-    with pytest.raises(TypeError, match="out is for NumPy arrays"):
+    with pytest.raises(TypeError, match="out is for arrays of NumPy and CuPy"):
         randla.expm(A, out=A)

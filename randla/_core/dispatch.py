@@ -42,7 +42,7 @@ def _classify(cls: type) -> str:
 
 def adapter(x: Any) -> ModuleType | None:
     """Adapter that serves an array with operations of its framework, or None."""
-    if kind_of(x) != "torch" or x.device.type not in ("cpu", "meta"):
+    if kind_of(x) != "torch" or x.device.type not in ("cpu", "cuda", "meta"):
         return None
     return backend("torch")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    import cupy  # noqa: F401
+    import cupy
 except ImportError as error:
     raise ImportError(
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
@@ -11,4 +11,4 @@ except ImportError as error:
 
 from . import expm, expm_multiply, expm_phi
 
-__all__ = ["expm", "expm_multiply", "expm_phi"]
+__all__ = ["cupy", "expm", "expm_multiply", "expm_phi"]

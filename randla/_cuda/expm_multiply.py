@@ -20,7 +20,7 @@ def multiply(
 ) -> tuple[Any, np.ndarray | None]:
     """exp(A) B for A (..., n, n) and B (..., n, p), packed; and its records."""
     n, p = B.shape[-2:]
-    a, b = (_spread(X, batch, char) for X in (A, B))
+    a, b = (spread(X, batch, char) for X in (A, B))
     count = math.prod(batch)
     y = cupy.empty((count, n, p), char)
     info = expm.reports(count) if return_info else None
@@ -28,8 +28,8 @@ def multiply(
     return y, None if info is None else expm.fetch(info, INFO)
 
 
-def _spread(X: Any, batch: tuple[int, ...], char: str) -> Any:
-    """Packed matrices, one for each of the batch or one for all."""
+def spread(X: Any, batch: tuple[int, ...], char: str) -> Any:
+    """Packed matrices: one for each of the batch or one for all."""
     if math.prod(X.shape[:-2]) == 1:
         X, batch = X.reshape(X.shape[-2:]), (1,)
     return expm.packed(X, (*batch, *X.shape[-2:]), char)

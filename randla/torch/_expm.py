@@ -22,8 +22,9 @@ from torch import Tensor
 
 import randla
 
-from .._core import validate
+from .._core import dispatch, validate
 from .._cpu import expm as binding
+from ._device import memory, on_gpu, stream
 from ._ops import PLAIN, Operation
 
 # dtype of a tensor -> the dtype that computes
@@ -111,6 +112,31 @@ def _function_kernel(A: Tensor, k: int, tol: float, assume: str) -> Tensor:
     return F
 
 
+def _function_on_gpu(A: Tensor, k: int, tol: float, assume: str) -> Tensor:
+    F = torch.empty(A.shape, dtype=A.dtype, device=A.device)
+    if A.numel() == 0:
+        return F
+    cuda, n = dispatch.backend("cupy"), A.shape[-1]
+    with stream(A):
+        a, f = memory(A), memory(F)
+        if assume or not cuda.expm.serves(n, a.dtype.char):
+            limit = tol or None
+            f[...] = (
+                randla.phi(a, k, tol=limit)
+                if k
+                else randla.expm(a, tol=limit, assume=assume or None)
+            )
+        elif k:
+            cuda.expm_phi.phi_into(_packed(a, a.shape), k, tol, f.reshape(-1, n, n), None)
+        else:
+            cuda.expm.expm_into(_packed(a, a.shape), f.reshape(-1, n, n), tol, None)
+    return F
+
+
+def _packed(x: Any, shape: Sequence[int]) -> Any:
+    return dispatch.backend("cupy").expm.packed(x, tuple(shape), x.dtype.char)
+
+
 def _projected(X: Tensor, assume: str) -> Tensor:
     """Gradients by the matrix that was used, A's projection, as gradients by A; and tangents."""
     if assume == "hermitian":
@@ -140,6 +166,7 @@ _function = Operation(
     "expm_function(Tensor A, int k, float tol, str assume) -> Tensor",
     1,
     kernel=_function_kernel,
+    on_gpu=_function_on_gpu,
     like=lambda A, k, tol, assume: torch.empty_like(A, memory_format=torch.contiguous_format),
     backward=_function_backward,
     jvp=_function_jvp,
@@ -165,12 +192,53 @@ def _derivative_kernel(A: Tensor, E: Tensor, k: int, adjoint: bool) -> Tensor:
     return L
 
 
-def _second(A: Tensor, E: Tensor, D: Tensor, k: int) -> Tensor:
-    """L2(A; E, D); the size of E, which comes to stand beside A, is taken out."""
+def _derivative_on_gpu(A: Tensor, E: Tensor, k: int, adjoint: bool) -> Tensor:
+    shape = (*_batch(A, E), *A.shape[-2:])
+    L = torch.empty(shape, dtype=A.dtype, device=A.device)
+    if L.numel() == 0:
+        return L
+    cuda, n = dispatch.backend("cupy"), shape[-1]
+    with stream(A):
+        served = cuda.expm.serves(n, memory(A).dtype.char)
+        e, out = memory(E), memory(L)
+        if served:
+            a = _packed(memory(A), shape)
+            e, out = _packed(e, shape), out.reshape(-1, n, n)
+            if k:
+                cuda.expm_phi.derivative_into(a, k, e, 0.0, out, adjoint)
+            else:
+                cuda.expm.frechet_into(a, e, 0.0, None, out, adjoint)
+        elif k == 0:
+            out[...] = randla.expm_frechet(memory(A.mH if adjoint else A), e, compute_expm=False)
+        else:
+            return _by_block(_function_on_gpu, A.mH if adjoint else A, E, k)
+    return L
+
+
+def _by_block(function: Any, A: Tensor, E: Tensor, k: int) -> Tensor:
+    """L(A, E) as the upper right block of phi_k([[A, E], [0, A]]).
+
+    Eight products for three, for matrices of phi that are too large for a kernel.
+    """
     n = A.shape[-1]
+    E, size = _of_size_one(E)
+    A, E = torch.broadcast_tensors(A, E)
+    Z = torch.cat([torch.cat([A, E], -1), torch.cat([torch.zeros_like(A), A], -1)], -2)
+    return function(Z, k, 0.0, "")[..., :n, n:] * size
+
+
+def _of_size_one(E: Tensor) -> tuple[Tensor, Tensor]:
+    """E, which comes to stand beside A, without its size: what is lost would depend on that."""
     size = E.detach().abs().amax(dim=(-2, -1), keepdim=True)
     size = torch.where(size > 0, size, torch.ones_like(size))
-    A, E, D = torch.broadcast_tensors(A, E / size, D)
+    return E / size, size
+
+
+def _second(A: Tensor, E: Tensor, D: Tensor, k: int) -> Tensor:
+    """L2(A; E, D)."""
+    n = A.shape[-1]
+    E, size = _of_size_one(E)
+    A, E, D = torch.broadcast_tensors(A, E, D)
     zero = torch.zeros_like(A)
     X = torch.cat([torch.cat([A, E], -1), torch.cat([zero, A], -1)], -2)
     Y = torch.cat([torch.cat([D, zero], -1), torch.cat([zero, D], -1)], -2)
@@ -219,6 +287,7 @@ _derivative = Operation(
     "expm_derivative(Tensor A, Tensor E, int k, bool adjoint) -> Tensor",
     2,
     kernel=_derivative_kernel,
+    on_gpu=_derivative_on_gpu,
     like=_derivative_like,
     backward=_derivative_backward,
     jvp=_derivative_jvp,
@@ -239,6 +308,23 @@ def _multiply_kernel(A: Tensor, B: Tensor, tol: float) -> Tensor:
         a = _numpy(A, (*shape[:-2], *A.shape[-2:]))
         b = _numpy(B, shape)
         binding.multiply(a, b, tol, Y.numpy().reshape(b.shape), None)
+    return Y
+
+
+def _multiply_on_gpu(A: Tensor, B: Tensor, tol: float) -> Tensor:
+    shape = _multiply_shape(A, B)
+    Y = torch.empty(shape, dtype=A.dtype, device=A.device)
+    if Y.numel() == 0:
+        return Y
+    cuda = dispatch.backend("cupy")
+    with stream(A):
+        a, b, y = (memory(x) for x in (A, B, Y))
+        if cuda.expm.serves(A.shape[-1], a.dtype.char):
+            batch = shape[:-2]
+            a, b = (cuda.expm_multiply.spread(x, batch, x.dtype.char) for x in (a, b))
+            cuda.expm_multiply.multiply_into(a, b, tol, y.reshape(-1, *shape[-2:]), None)
+        else:
+            y[...] = randla.expm_multiply(a, b, tol=tol or None)
     return Y
 
 
@@ -285,6 +371,7 @@ _multiply = Operation(
     "expm_multiply(Tensor A, Tensor B, float tol) -> Tensor",
     2,
     kernel=_multiply_kernel,
+    on_gpu=_multiply_on_gpu,
     like=lambda A, B, tol: A.new_empty(_multiply_shape(A, B)),
     backward=_multiply_backward,
     jvp=_multiply_jvp,
@@ -293,7 +380,7 @@ _multiply = Operation(
 
 # ---- public --------------------------------------------------------------------------------------
 
-_HERE = ("cpu", "meta")  # elsewhere the reference runs, on torch's own operations
+_HERE = ("cpu", "cuda", "meta")  # elsewhere the reference runs, on torch's own operations
 
 
 def expm(
@@ -304,7 +391,8 @@ def expm(
     Parameters
     ----------
     A : Tensor, shape (..., n, n)
-        Real or complex matrices on the CPU; float16 and bfloat16 are computed in float32.
+        Real or complex matrices, on the CPU or, with CuPy, on a GPU; float16 and bfloat16 are
+        computed in float32.
     tol : float, optional
         As for `randla.expm`; gradients do not depend on it.
     assume : {None, "hermitian", "skew", "triangular", "metzler"}, optional
@@ -350,11 +438,16 @@ def expm(
     E = E if A.dtype == working else E.to(_result(A.dtype))
     if not return_info:
         return E
-    return E, randla.expm(_report_of(X), tol=tol, assume=assume, return_info=True)[1]
+    return E, _report(lambda x: randla.expm(x, tol=tol, assume=assume, return_info=True), X)
 
 
-def _report_of(X: Tensor) -> np.ndarray:
-    return X.detach().resolve_conj().resolve_neg().numpy()
+def _report(call: Any, *tensors: Tensor) -> Any:
+    """What a function of the core says of the memory of tensors, beside its result."""
+    plain = [x.detach().resolve_conj().resolve_neg() for x in tensors]
+    if not on_gpu(plain[0]):
+        return call(*(x.numpy() for x in plain))[1]
+    with stream(plain[0]):
+        return call(*(memory(x) for x in plain))[1]
 
 
 def expm_frechet(A: Tensor, E: Tensor, *, compute_expm: bool = True) -> Any:
@@ -462,8 +555,11 @@ def expm_multiply(
     F = (F.squeeze(-1) if len(b) == 1 else F).to(result)
     if not return_info:
         return F
-    given = (_report_of(x) for x in (A.to(working), B.to(working)))
-    return F, randla.expm_multiply(*given, t=t, tol=tol, return_info=True)[1]
+
+    def call(*given: Any) -> Any:
+        return randla.expm_multiply(*given, t=t, tol=tol, return_info=True)
+
+    return F, _report(call, A.to(working), B.to(working))
 
 
 def phi(A: Tensor, k: int, *, tol: float | None = None, return_info: bool = False) -> Any:
@@ -505,4 +601,6 @@ def phi(A: Tensor, k: int, *, tol: float | None = None, return_info: bool = Fals
     value = validate.tolerance(tol)
     X = A.to(_working("A", A.dtype))
     F = _function(X, k, value, "").to(_result(A.dtype))
-    return (F, randla.phi(_report_of(X), k, tol=tol, return_info=True)[1]) if return_info else F
+    if not return_info:
+        return F
+    return F, _report(lambda x: randla.phi(x, k, tol=tol, return_info=True), X)

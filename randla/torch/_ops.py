@@ -31,8 +31,8 @@ class Operation:
         In torch's language, ``name(Tensor a, ..., int k) -> Tensor``.
     tensors : int
         Arguments that are tensors; they come first.
-    kernel : callable
-        Computes the result from tensors on the CPU, without autograd.
+    kernel, on_gpu : callable
+        Compute the result from tensors on the CPU, or on a GPU, without autograd.
     like : callable
         Makes an empty result from the same arguments, whatever they are.
     backward, jvp : callable
@@ -45,6 +45,7 @@ class Operation:
         tensors: int,
         *,
         kernel: Callable[..., Tensor],
+        on_gpu: Callable[..., Tensor],
         like: Callable[..., Tensor],
         backward: Backward,
         jvp: Jvp,
@@ -53,6 +54,7 @@ class Operation:
         self._tensors, self._kernel = tensors, kernel
         _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
         _LIBRARY.impl(name, kernel, "CPU")
+        _LIBRARY.impl(name, on_gpu, "CUDA")
         torch.library.register_fake(f"randla::{name}", like, lib=_LIBRARY)
         self._op = op = getattr(torch.ops.randla, name).default
 

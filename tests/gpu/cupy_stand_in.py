@@ -295,8 +295,12 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 def from_dlpack(array):
     """Share the memory of an array; here, where no device is, of one on the host."""
     host = np.from_dlpack(array)
-    host.flags.writeable = True  # CuPy has no read-only arrays
-    return _wrap(host)
+    interface = dict(host.__array_interface__, data=(host.ctypes.data, False))
+
+    class Writable:  # NumPy may call it read-only, of which CuPy knows nothing
+        __array_interface__, owner = interface, host
+
+    return _wrap(np.asarray(Writable()))
 
 
 # ---- streams and devices -------------------------------------------------------------------------

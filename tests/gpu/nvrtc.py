@@ -1,6 +1,10 @@
-"""Compile every kernel for every architecture with NVRTC: no GPU, no driver, no CuPy.
+"""Compile every kernel with NVRTC: no GPU, no driver, no CuPy.
 
-    python tests/gpu/nvrtc.py    # prints a table; fails if something spills or does not compile
+    python tests/gpu/nvrtc.py          # prints a table; fails if something spills or does not compile
+    python tests/gpu/nvrtc.py --all    # every variant for every architecture, which takes long
+
+Without --all every variant is compiled for one architecture, in turn, and the first variant of each
+stem for all of them.
 
 NVRTC comes from the package nvidia-cuda-nvrtc.
 """
@@ -90,22 +94,42 @@ def variants():
             yield path.stem, defines
 
 
-def report(architectures=ARCHITECTURES, out=sys.stdout):
-    """Print what each kernel needs; the kernels that spill."""
+def jobs(everything):
+    """(stem, defines, architecture) of what is to be compiled."""
+    seen = set()
+    for number, (stem, defines) in enumerate(variants()):
+        for place, architecture in enumerate(ARCHITECTURES):
+            if everything or stem not in seen or number % len(ARCHITECTURES) == place:
+                yield stem, defines, architecture
+        seen.add(stem)
+
+
+def _compile(job):
     from randla._cuda import _launch
 
-    nvrtc, spilling, compiled = library(), [], 0
+    stem, defines, architecture = job
+    options = _launch.options(defines)
+    return compile_for(library(), architecture, stem, _launch.source(stem), options)
+
+
+def report(everything=False, out=sys.stdout):
+    """Print what each kernel needs; the kernels that spill."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    spilling, compiled, todo = [], 0, list(jobs(everything))
     print(f"{'kernel':32}{'':24}{'':8}registers  shared  stack  spills", file=out)
-    for stem, defines in variants():
-        options = _launch.options(defines)
-        text = " ".join(f"{name}={value}" for name, value in defines.items())
-        for architecture in architectures:
-            for use in compile_for(nvrtc, architecture, stem, _launch.source(stem), options):
+    with ProcessPoolExecutor(2, initializer=_install) as pool:
+        for (_, defines, architecture), usages_of_it in zip(
+            todo, pool.map(_compile, todo), strict=True
+        ):
+            text = ",".join(str(value) for value in defines.values())
+            for use in usages_of_it:
                 compiled += 1
                 print(
                     f"{use.kernel:32}{text:24}{architecture:8}{use.registers:9}"
                     f"{use.shared:8}{use.stack:7}{use.spills:8}",
                     file=out,
+                    flush=True,
                 )
                 if use.spills:
                     spilling.append((use.kernel, text, architecture))
@@ -114,10 +138,15 @@ def report(architectures=ARCHITECTURES, out=sys.stdout):
     return spilling
 
 
-if __name__ == "__main__":
+def _install():
+    """The launch code wants a CuPy, but compiles nothing here."""
     sys.path.insert(0, str(Path(__file__).parent))
     import cupy_stand_in
 
-    cupy_stand_in.install()  # the launch code wants a CuPy, but compiles nothing here
-    if spilling := report():
+    cupy_stand_in.install()
+
+
+if __name__ == "__main__":
+    _install()
+    if spilling := report("--all" in sys.argv[1:]):
         sys.exit(f"registers are spilled: {spilling}")
