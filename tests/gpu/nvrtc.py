@@ -1,6 +1,6 @@
 """Compile every kernel with NVRTC: no GPU, no driver, no CuPy.
 
-    python tests/gpu/nvrtc.py          # prints a table; fails if something spills or does not compile
+    python tests/gpu/nvrtc.py          # prints a table; fails if something spills
     python tests/gpu/nvrtc.py --all    # every variant for every architecture, which takes long
 
 Without --all every variant is compiled for one architecture, in turn, and the first variant of each

@@ -12,19 +12,19 @@ static __device__ void run(int n, long long count, const scalar *a, const scalar
   const Team team(shared + number * bytes, n);
   const long long teams = (long long)gridDim.x * RL_TEAMS, first = (long long)blockIdx.x * RL_TEAMS;
   Matrices<PARTS, RL_FITS(PARTS)> M;
-  M.place(memory + (first + number) * (PARTS * RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team);
+  M.place(memory + (first + number) * (PARTS * RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team, RL_EXPM_SLOTS);
   for (long long i = first + number; i < count; i += teams) {
     const long long at = i * n * n;
     team.each<!RL_FITS(PARTS)>([&](int k, int r, int c) {
       const long long here = at + (adjoint ? c * n + r : r * n + c);
-      M.K[0][RL_A].set(k, adjoint ? conjugate(a[here]) : a[here]);
-      if (PARTS > 1) M.K[PARTS - 1][RL_A].set(k, d[at + r * n + c]);
+      M.set(0, RL_A, k, adjoint ? conjugate(a[here]) : a[here]);
+      if (PARTS > 1) M.set(PARTS - 1, RL_A, k, d[at + r * n + c]);
     });
     Report report;
     exponential(team, M, rule, schemes, &report);
     team.each<!RL_FITS(PARTS)>([&](int k, int r, int c) {
-      if (e != nullptr) e[at + r * n + c] = M.K[0][RL_Y0][k];
-      if (PARTS > 1) l[at + r * n + c] = M.K[PARTS - 1][RL_Y0][k];
+      if (e != nullptr) e[at + r * n + c] = M.get(0, RL_Y0, k);
+      if (PARTS > 1) l[at + r * n + c] = M.get(PARTS - 1, RL_Y0, k);
     });
     if (reports != nullptr && team.lane == 0) reports[i] = report;
     team.sync(); /* before the next matrix */

@@ -33,39 +33,64 @@ struct Report {
   double error_bound;
 };
 
+/* What a team keeps of them: each thread its entries, in registers while they are few, and else in memory of the
+ * team's own, which its caches hold. */
 template <int PARTS, bool IN_REGISTERS>
 struct Matrices {
-  Kept<IN_REGISTERS> K[PARTS][RL_EXPM_SLOTS];
+  scalar value[PARTS][RL_EXPM_SLOTS][RL_ENTRIES];
 
-  __device__ void place(scalar *memory, const Team &team) {
-    for (int part = 0; part < PARTS; part++)
-      for (int i = 0; i < RL_EXPM_SLOTS; i++)
-        K[part][i].place(memory + (part * RL_EXPM_SLOTS + i) * (RL_TEAM * RL_ENTRIES) + team.lane);
-  }
-  __device__ __forceinline__ scalar sum(int part, int e, const real *weights, scalar rest) const {
-#pragma unroll
-    for (int i = 0; i < RL_EXPM_SLOTS; i++) rest = axpy(weights[i], K[part][i][e], rest);
-    return rest;
+  __device__ void place(scalar *, const Team &, int) {}
+  __device__ __forceinline__ scalar get(int part, int slot, int e) const {
+    return value[part][slot][e];
   }
   __device__ __forceinline__ void set(int part, int slot, int e, scalar x) {
 #pragma unroll
     for (int i = 0; i < RL_EXPM_SLOTS; i++) /* registers have no addresses */
-      if (i == slot) K[part][i].set(e, x);
+      if (i == slot) value[part][i][e] = x;
   }
 };
+template <int PARTS>
+struct Matrices<PARTS, false> {
+  scalar *memory;
+  int slots; /* of each part; the first RL_EXPM_SLOTS are those of the schemes */
+
+  /* own: the team's memory */
+  __device__ void place(scalar *own, const Team &team, int count) {
+    memory = own + team.lane;
+    slots = count;
+  }
+  __device__ __forceinline__ scalar *at(int part, int slot, int e) const {
+    return memory + ((long long)(part * slots + slot) * RL_ENTRIES + e) * RL_TEAM;
+  }
+  __device__ __forceinline__ scalar get(int part, int slot, int e) const {
+    return *at(part, slot, e);
+  }
+  __device__ __forceinline__ void set(int part, int slot, int e, scalar x) {
+    *at(part, slot, e) = x;
+  }
+};
+
+/* rest + the weighted sum of the matrices */
+template <class M>
+static __device__ __forceinline__ scalar sum_of(const M &matrices, int part, int e,
+                                                const real *weights, scalar rest) {
+#pragma unroll
+  for (int i = 0; i < RL_EXPM_SLOTS; i++) rest = axpy(weights[i], matrices.get(part, i, e), rest);
+  return rest;
+}
 
 template <int PARTS, bool IN_REGISTERS>
 static __device__ __forceinline__ void take(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
                                             const Step *step) {
   const scalar zero = make(0);
   auto rest = [&](int part, int e, int r, int c, scalar sum) {
-    M.set(part, step->target, e,
-          M.sum(part, e, step->rest, axpy((real)1, sum, make(part == 0 && r == c ? step->one : 0))));
+    const scalar one = make(part == 0 && r == c ? step->one : 0);
+    M.set(part, step->target, e, sum_of(M, part, e, step->rest, axpy((real)1, sum, one)));
   };
   if (step->multiplies)
     product<PARTS, !IN_REGISTERS>(
-        team, [&](int part, int e) { return M.sum(part, e, step->left, zero); },
-        [&](int part, int e) { return M.sum(part, e, step->right, zero); }, rest);
+        team, [&](int part, int e) { return sum_of(M, part, e, step->left, zero); },
+        [&](int part, int e) { return sum_of(M, part, e, step->right, zero); }, rest);
   else
 #pragma unroll
     for (int part = 0; part < PARTS; part++)
@@ -80,15 +105,15 @@ struct Survey {
   bool triangular, diagonal;
 };
 
-template <bool IN_REGISTERS>
-static __device__ Survey survey(const Team &team, const Kept<IN_REGISTERS> &A) {
+template <int PARTS, bool IN_REGISTERS>
+static __device__ Survey survey(const Team &team, const Matrices<PARTS, IN_REGISTERS> &M) {
   Survey found = {0, 0, 0, false, false};
   if (team.lane == 0) team.flags[0] = 0;
-  found.norm = team.norm<!IN_REGISTERS>([&](int e, int, int) { return A[e]; });
+  found.norm = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.get(0, RL_A, e); });
   int sides = 0; /* 1: entries below the diagonal, 2: above */
   team.each<!IN_REGISTERS>([&](int e, int r, int c) {
-    if (r == c) team.diagonal[r] = A[e];
-    if (r != c && !is_zero(A[e])) sides |= r > c ? 1 : 2;
+    if (r == c) team.diagonal[r] = M.get(0, RL_A, e);
+    if (r != c && !is_zero(M.get(0, RL_A, e))) sides |= r > c ? 1 : 2;
   });
   if (sides) atomicOr(team.flags, sides);
   team.sync();
@@ -110,7 +135,7 @@ static __device__ Survey survey(const Team &team, const Kept<IN_REGISTERS> &A) {
   const int exponent = ilogb(mean);
   const double mu = ldexp(rint(ldexp(mean, 8 - exponent)), exponent - 8); /* 9 bits */
   const double fallen = team.norm<!IN_REGISTERS>(
-      [&](int e, int r, int c) { return r == c ? axpy((real)1, A[e], make((real)-mu)) : A[e]; });
+      [&](int e, int r, int c) { return r == c ? axpy((real)1, M.get(0, RL_A, e), make((real)-mu)) : M.get(0, RL_A, e); });
   if (fallen < RL_EXPM_SHIFT_GAIN * found.norm) {
     found.norm = fallen;
     found.mu = mu;
@@ -125,27 +150,27 @@ static __device__ void scale(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
 #pragma unroll
   for (int p = 0; p < PARTS; p++)
     team.each<!IN_REGISTERS>([&](int e, int, int) {
-      M.K[p][RL_A].set(e, f * M.K[p][RL_A][e]);
-      M.K[p][RL_A2].set(e, f * (f * M.K[p][RL_A2][e]));
+      M.set(p, RL_A, e, f * M.get(p, RL_A, e));
+      M.set(p, RL_A2, e, f * (f * M.get(p, RL_A2, e)));
     });
 }
 
-/* exp of A = M.K[0][RL_A], and its derivative in the direction M.K[1][RL_A], into y0; NaN where A is not
+/* exp of A, and its derivative in the direction that is A's second part, into y0; NaN where A is not
  * finite. */
 template <int PARTS, bool IN_REGISTERS>
 static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
                                    const rl_expm_rule *rule, const Schemes *schemes,
                                    Report *report) {
-  const Survey found = survey(team, M.K[0][RL_A]);
+  const Survey found = survey(team, M);
   const bool finite = isfinite(found.norm);
   const real down = (real)ldexp(1.0, -found.huge);
 #pragma unroll
   for (int p = 0; p < PARTS; p++)
     team.each<!IN_REGISTERS>([&](int e, int r, int c) {
       const real mu = p == 0 && r == c ? (real)found.mu : 0;
-      M.K[p][RL_A].set(e, axpy(down, M.K[p][RL_A][e], make(-mu)));
+      M.set(p, RL_A, e, axpy(down, M.get(p, RL_A, e), make(-mu)));
 #pragma unroll
-      for (int i = RL_A2; i <= RL_Y1; i++) M.K[p][i].set(e, make(0));
+      for (int i = RL_A2; i <= RL_Y1; i++) M.set(p, i, e, make(0));
     });
 
   int order = RL_T1, s = 0, total = found.huge;
@@ -159,7 +184,7 @@ static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTER
                   : step < scheme->count ? scheme->steps + step
                                           : &schemes->squaring);
     if (step < 0) {
-      b2 = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.K[0][RL_A2][e]; });
+      b2 = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.get(0, RL_A2, e); });
       order = rl_expm_choose(rule, b1, b2, &s);
       scheme = schemes->of + order;
       total += s;
@@ -168,7 +193,7 @@ static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTER
     if (exact && step >= scheme->count - 1) {
       const real f = (real)ldexp(1.0, step - (scheme->count - 1) - total);
       team.each<!IN_REGISTERS>([&](int e, int r, int c) {
-        if (r == c) M.K[0][RL_Y0].set(e, exponential_of(f * team.diagonal[r]));
+        if (r == c) M.set(0, RL_Y0, e, exponential_of(f * team.diagonal[r]));
       });
     }
   }
@@ -182,7 +207,7 @@ static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTER
 #else
       const scalar bad = nan;
 #endif
-      M.K[p][RL_Y0].set(e, finite ? growth * M.K[p][RL_Y0][e] : bad);
+      M.set(p, RL_Y0, e, finite ? growth * M.get(p, RL_Y0, e) : bad);
     });
   const double unit = ldexp(1.0, -s), x1 = b1 * unit, x2 = order == RL_T1 ? x1 * x1 : b2 * unit * unit;
   *report = {rl_expm_order[order], total, rl_expm_products[order] + total, 0,

@@ -25,14 +25,14 @@ extern "C" __global__ void __launch_bounds__(RL_THREADS, 1)
   Team team(shared + number * bytes, n);
   const long long teams = (long long)gridDim.x * RL_TEAMS, first = (long long)blockIdx.x * RL_TEAMS;
   Matrices<1, RL_FITS(1)> M;
-  M.place(memory + (first + number) * (RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team);
+  M.place(memory + (first + number) * (RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team, RL_EXPM_SLOTS);
   for (long long i = first + number; i < count; i += teams) {
     const scalar *const ai = a + i * stride_a, *const bi = b + i * stride_b;
     scalar *const yi = y + i * n * p;
     team.columns = n;
-    team.each([&](int e, int r, int c) { M.K[0][RL_A].set(e, ai[r * n + c]); });
+    team.each([&](int e, int r, int c) { M.set(0, RL_A, e, ai[r * n + c]); });
 
-    const Survey found = survey(team, M.K[0][RL_A]);
+    const Survey found = survey(team, M);
     int steps = 0, terms = 0;
     bool formed = !isfinite(found.norm) || found.huge > 0;
     if (!formed) {
@@ -55,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(RL_THREADS, 1)
     }
     team.each([&](int e, int r, int c) {
       const real mu = !formed && r == c ? (real)found.mu : 0;
-      team.left[r * team.ld + c] = formed ? M.K[0][RL_Y0][e] : axpy((real)1, M.K[0][RL_A][e], make(-mu));
+      team.left[r * team.ld + c] = formed ? M.get(0, RL_Y0, e) : axpy((real)1, M.get(0, RL_A, e), make(-mu));
     });
     const real growth = formed ? 1 : exponential_of((real)(found.mu / steps));
     const int block = min(RL_BLOCK_COLUMNS, team.ld); /* rows of shared memory are not longer */

@@ -21,42 +21,33 @@ static __device__ void run(int n, int k, long long count, const scalar *a, const
   const Team team(shared + number * bytes, n);
   const long long teams = (long long)gridDim.x * RL_TEAMS, first = (long long)blockIdx.x * RL_TEAMS;
   const int slots = RL_PHI_SLOTS(k);
-  scalar *const own = memory + (first + number) * slots * (PARTS * RL_TEAM * RL_ENTRIES) + team.lane;
-  const auto slot = [&](int part, int i) {
-    Kept<false> matrix;
-    matrix.place(own + (part * (long long)slots + i) * (RL_TEAM * RL_ENTRIES));
-    return matrix;
-  };
-  const auto power = [&](int part, int i) {
-    return slot(part, i < 3 ? i - 1 : RL_EXPM_SLOTS + i - 3);
-  };
-  const auto chi = [&](int part, int j) { return slot(part, RL_EXPM_SLOTS + RL_PHI_POWERS - 2 + j); };
   Matrices<PARTS, false> M;
-  for (int part = 0; part < PARTS; part++)
-    for (int i = 0; i < RL_EXPM_SLOTS; i++) M.K[part][i] = slot(part, i);
+  M.place(memory + (first + number) * slots * (PARTS * RL_TEAM * RL_ENTRIES), team, slots);
+  const auto power = [](int i) { return i < 3 ? i - 1 : RL_EXPM_SLOTS + i - 3; };
+  const auto chi = [](int j) { return RL_EXPM_SLOTS + RL_PHI_POWERS - 2 + j; };
   const rl_phi_rule rule = {k, PARTS > 1, tol};
 
   for (long long i = first + number; i < count; i += teams) {
     const long long at = i * n * n;
     team.each<true>([&](int e, int r, int c) {
       const long long here = at + (adjoint ? c * n + r : r * n + c);
-      M.K[0][RL_A].set(e, adjoint ? conjugate(a[here]) : a[here]);
-      if (PARTS > 1) M.K[PARTS - 1][RL_A].set(e, d[at + r * n + c]);
+      M.set(0, RL_A, e, adjoint ? conjugate(a[here]) : a[here]);
+      if (PARTS > 1) M.set(PARTS - 1, RL_A, e, d[at + r * n + c]);
     });
-    const double norm = team.norm<true>([&](int e, int, int) { return M.K[0][RL_A][e]; });
+    const double norm = team.norm<true>([&](int e, int, int) { return M.get(0, RL_A, e); });
     const bool finite = isfinite(norm);
     const int huge = finite && norm > (RL_SINGLE ? 0x1p60 : 0x1p500) ? ilogb(norm) + 1 : 0;
     double b1 = finite ? ldexp(norm, -huge) : 0, b2 = b1 * b1;
     const real down = finite ? (real)ldexp(1.0, -huge) : 0;
     for (int part = 0; part < PARTS; part++)
       team.each<true>([&](int e, int, int) {
-        M.K[part][RL_A].set(e, finite ? down * M.K[part][RL_A][e] : make(0));
-        for (int j = RL_A2; j <= RL_Y1; j++) M.K[part][j].set(e, make(0));
+        M.set(part, RL_A, e, finite ? down * M.get(part, RL_A, e) : make(0));
+        for (int j = RL_A2; j <= RL_Y1; j++) M.set(part, j, e, make(0));
       });
     int order = RL_T1, s = huge;
     if (huge > 0 || !rl_phi_accepts(&rule, RL_T1, b1, b2, 0)) {
       take(team, M, &schemes->power);
-      b2 = team.norm<true>([&](int e, int, int) { return M.K[0][RL_A2][e]; });
+      b2 = team.norm<true>([&](int e, int, int) { return M.get(0, RL_A2, e); });
       order = rl_phi_choose(&rule, &b1, &b2, &s);
       if (s > huge) scale(team, M, s - huge);
     }
@@ -65,13 +56,14 @@ static __device__ void run(int n, int k, long long count, const scalar *a, const
       const Scheme *const scheme = schemes->of + order;
       for (int step = 0; step < scheme->count; step++) take(team, M, scheme->steps + step);
       for (int part = 0; part < PARTS; part++)
-        team.each<true>([&](int e, int, int) { chi(part, 1).set(e, M.K[part][RL_Y0][e]); });
+        team.each<true>([&](int e, int, int) { M.set(part, chi(1), e, M.get(part, RL_Y0, e)); });
     } else {
       /* Paterson and Stockmeyer: powers up to A^block, then blocks of coefficients from the highest down */
       const int m = rl_phi_order[order], block = rl_phi_block[order];
       const auto low = [&](int part, int e, int r, int c, int begin, int last) {
         scalar sum = make(part == 0 && r == c ? taylor[begin] : 0);
-        for (int j = 1; j <= last; j++) sum = axpy(taylor[begin + j], power(part, j)[e], sum);
+#pragma unroll 1
+        for (int j = 1; j <= last; j++) sum = axpy(taylor[begin + j], M.get(part, power(j), e), sum);
         return sum;
       };
       for (int j = 3, begin = m; begin > 0; j++) {
@@ -79,20 +71,20 @@ static __device__ void run(int n, int k, long long count, const scalar *a, const
           begin -= block;
           for (int part = 0; part < PARTS; part++)
             team.each<true>([&](int e, int r, int c) {
-              chi(part, k).set(e, low(part, e, r, c, begin, block));
+              M.set(part, chi(k), e, low(part, e, r, c, begin, block));
             });
           if (begin == 0) break;
         }
         const bool powers = j <= block;
         if (!powers) begin -= block;
         product<PARTS, true>(
-            team, [&](int part, int e) { return (powers ? power(part, j - 1) : chi(part, k))[e]; },
-            [&](int part, int e) { return power(part, powers ? 1 : block)[e]; },
+            team, [&](int part, int e) { return M.get(part, powers ? power(j - 1) : chi(k), e); },
+            [&](int part, int e) { return M.get(part, power(powers ? 1 : block), e); },
             [&](int part, int e, int r, int c, scalar sum) {
               if (powers)
-                power(part, j).set(e, sum);
+                M.set(part, power(j), e, sum);
               else
-                chi(part, k).set(e, axpy((real)1, sum, low(part, e, r, c, begin, block - 1)));
+                M.set(part, chi(k), e, axpy((real)1, sum, low(part, e, r, c, begin, block - 1)));
             });
       }
     }
@@ -102,19 +94,20 @@ static __device__ void run(int n, int k, long long count, const scalar *a, const
     for (int t = s > 0 ? -1 : 0; t < s; t++)
       for (int j = k; j >= (t < 0 ? 1 : t < s - 1 ? 0 : k); j--)
         product<PARTS, true>(
-            team, [&](int part, int e) { return (t < 0 ? M.K[part][RL_A] : chi(part, 0))[e]; },
-            [&](int part, int e) { return chi(part, j)[e]; },
+            team, [&](int part, int e) { return M.get(part, t < 0 ? RL_A : chi(0), e); },
+            [&](int part, int e) { return M.get(part, chi(j), e); },
             [&](int part, int e, int r, int c, scalar sum) {
               if (t < 0) {
-                chi(part, j - 1).set(e, axpy((real)(1.0 / j), sum, make(part == 0 && r == c)));
+                M.set(part, chi(j - 1), e, axpy((real)(1.0 / j), sum, make(part == 0 && r == c)));
                 return;
               }
-              double binomial = 1;
+              real binomial = 1; /* an integer, but for rounding beyond 2^24 or 2^53 */
+#pragma unroll 1
               for (int q = 1; q <= j; q++) {
-                binomial = binomial * (j - q + 1) / q;
-                sum = axpy((real)binomial, chi(part, q)[e], sum);
+                binomial = rint(binomial * (j - q + 1) / q);
+                sum = axpy(binomial, M.get(part, chi(q), e), sum);
               }
-              chi(part, j).set(e, (real)ldexp(1.0, -j) * sum);
+              M.set(part, chi(j), e, (real)ldexp(1.0, -j) * sum);
             });
     const real inverse = (real)(1 / factorial), nan = (real)(norm - norm);
     team.each<true>([&](int e, int r, int c) {
@@ -123,7 +116,7 @@ static __device__ void run(int n, int k, long long count, const scalar *a, const
 #else
       const scalar bad = nan;
 #endif
-      f[at + r * n + c] = finite ? inverse * chi(PARTS - 1, k)[e] : bad;
+      f[at + r * n + c] = finite ? inverse * M.get(PARTS - 1, chi(k), e) : bad;
     });
     if (reports != nullptr && team.lane == 0) {
       reports[i] = {rl_phi_degree(k, order), s, rl_phi_products(k, order, s), 0,

@@ -17,21 +17,7 @@
 #define RL_ENTRIES (RL_TILE_ROWS * RL_TILE_COLUMNS)
 #define RL_THREADS (RL_TEAM * RL_TEAMS)
 
-/* A matrix that a team keeps: each thread its entries, in registers while they are few. */
-template <bool IN_REGISTERS>
-struct Kept {
-  scalar value[RL_ENTRIES];
-  __device__ void place(scalar *) {}
-  __device__ scalar operator[](int e) const { return value[e]; }
-  __device__ void set(int e, scalar x) { value[e] = x; }
-};
-template <>
-struct Kept<false> { /* in memory of the team's own, which its caches hold */
-  scalar *at;
-  __device__ void place(scalar *memory) { at = memory; }
-  __device__ scalar operator[](int e) const { return at[e * RL_TEAM]; }
-  __device__ void set(int e, scalar x) { at[e * RL_TEAM] = x; }
-};
+/* Whether so many matrices of each thread's entries leave registers for the rest. */
 #define RL_FITS(parts) (RL_ENTRIES * sizeof(scalar) * (parts) <= 64)
 
 struct Team {
@@ -147,21 +133,32 @@ struct Team {
  * which need the values, come first. */
 template <int PARTS, bool ROLLED, class F, class G, class S>
 static __device__ __forceinline__ void product(const Team &team, F x, G y, S store) {
+  if (ROLLED) {
+#pragma unroll 1
+    for (int part = PARTS - 1; part >= 0; part--) {
+      scalar sum[RL_ENTRIES];
+#pragma unroll
+      for (int e = 0; e < RL_ENTRIES; e++) sum[e] = make(0);
+#pragma unroll 1
+      for (int of_x = 0; of_x <= part; of_x++) /* X Y', then X' Y */
+        team.multiply<true>([&](int e) { return x(of_x, e); },
+                            [&](int e) { return y(part - of_x, e); }, sum);
+      /* by way of the operand's place, each thread its own */
+      team.each([&](int e, int r, int c) { team.left[r * team.ld + c] = sum[e]; });
+      team.each<true>(
+          [&](int e, int r, int c) { store(part, e, r, c, team.left[r * team.ld + c]); });
+    }
+    return;
+  }
 #pragma unroll
   for (int part = PARTS - 1; part >= 0; part--) {
     scalar sum[RL_ENTRIES];
 #pragma unroll
     for (int e = 0; e < RL_ENTRIES; e++) sum[e] = make(0);
-    team.multiply<ROLLED>([&](int e) { return x(0, e); }, [&](int e) { return y(part, e); }, sum);
+    team.multiply<false>([&](int e) { return x(0, e); }, [&](int e) { return y(part, e); }, sum);
     if (part)
-      team.multiply<ROLLED>([&](int e) { return x(1, e); }, [&](int e) { return y(0, e); }, sum);
-    if (ROLLED) { /* by way of the operand's place, each thread its own */
-      team.each([&](int e, int r, int c) { team.left[r * team.ld + c] = sum[e]; });
-      team.each<true>(
-          [&](int e, int r, int c) { store(part, e, r, c, team.left[r * team.ld + c]); });
-    } else {
-      team.each([&](int e, int r, int c) { store(part, e, r, c, sum[e]); });
-    }
+      team.multiply<false>([&](int e) { return x(1, e); }, [&](int e) { return y(0, e); }, sum);
+    team.each([&](int e, int r, int c) { store(part, e, r, c, sum[e]); });
   }
 }
 
