@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 try:
-    import cupy  # noqa: F401
+    import cupy
 except ImportError as error:
     raise ImportError(
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-__all__: list[str] = []
+from . import topk
+
+__all__ = ["cupy", "topk"]
