@@ -632,7 +632,7 @@ def _raise_nan(spec: _Spec, row: int) -> None:
 
 def _select(
     spec: _Spec, wanted: tuple[bool, bool], out: tuple[Any, Any]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+) -> tuple[Any, Any]:
     """Values and indices, as far as they are wanted, where `out` says or in new arrays."""
     if out[0] is not None and out[1] is not None and isinstance(out[1], spec.lib.ndarray):
         validate.output(out[0], _shape(spec), spec.dtype, spec.x, out[1])
@@ -647,7 +647,7 @@ def _shape(spec: _Spec) -> tuple[int, ...]:
     return (*spec.shape[: spec.axis], spec.k, *spec.shape[spec.axis + 1 :])
 
 
-def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> np.ndarray:
+def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> Any:
     """Where the core writes: `out` if it can, else a new array, its axis last."""
     if out is not None:
         target = validate.output(out, _shape(spec), dtype, spec.x)
@@ -667,7 +667,7 @@ def _deliver(spec: _Spec, buffer: np.ndarray | None, out: Any) -> Any:
     return out
 
 
-def _chosen(spec: _Spec) -> np.ndarray:
+def _chosen(spec: _Spec) -> Any:
     """Indices of the selection, ascending, a row for each of x, in int64."""
     indices = spec.lib.empty((spec.rows, spec.k), np.int64)
     if indices.size:
@@ -675,7 +675,7 @@ def _chosen(spec: _Spec) -> np.ndarray:
     return indices
 
 
-def _restore(spec: _Spec, a: np.ndarray) -> np.ndarray:
+def _restore(spec: _Spec, a: Any) -> Any:
     """Rows back to where the axis of x was."""
     a = a.reshape(*spec.batch, a.shape[-1])
     lib = spec.lib

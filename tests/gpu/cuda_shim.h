@@ -11,7 +11,6 @@
  * Under -fsanitize=address, arrays in global, static and dynamic shared memory have guarded ends. */
 #pragma once
 #include <math.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,10 +79,13 @@ namespace cuda_shim {
 
 enum class Op { sync, shuffle, ballot, match, add, smallest, largest, bit_and, bit_or, bit_xor };
 
-/* A thread.  Fibers outlive launches: to make a context takes a system call, to go on there by longjmp none. */
+typedef void
+    *Place[5]; /* for GCC's own setjmp: that of the C library costs a system call under ASan */
+
+/* A thread.  Fibers outlive launches: to make a context takes a system call, to go on there none. */
 struct Fiber {
   ucontext_t first;
-  jmp_buf place;
+  Place place;
   bool started;
   dim3 index;
   unsigned linear;
@@ -115,7 +117,7 @@ static Warp warps[MOST_THREADS / warpSize];
 /* volatile: it changes where the compiler sees only a call */
 static Fiber *volatile current;
 static unsigned threads;
-static jmp_buf scheduler;
+static Place scheduler;
 static void (*body)(void *);
 static void *body_argument;
 static uint64_t random_state; /* 0: everything in order */
@@ -163,11 +165,15 @@ static unsigned lane() { return current->linear % warpSize; }
 static uint32_t own_bit() { return 1u << lane(); }
 static Warp &own_warp() { return warps[current->linear / warpSize]; }
 
+/* Not instrumented: these change stacks, of which ASan hears by `leave_to` and `arrive`. */
+#define CUDA_SHIM_SWITCH __attribute__((noinline, no_sanitize_address)) static void
+CUDA_SHIM_SWITCH jump(void **place) { __builtin_longjmp(place, 1); }
+
 /* Give way to the scheduler. */
-__attribute__((noinline)) static void give_way() {
+CUDA_SHIM_SWITCH give_way() {
   Fiber *me = current;
   leave_to(&me->fake_stack, main_stack, main_size);
-  if (!_setjmp(me->place)) _longjmp(scheduler, 1);
+  if (!__builtin_setjmp(me->place)) jump(scheduler);
   arrive(me->fake_stack, &main_stack, &main_size);
 }
 static void wait(uint32_t Warp::*place) {
@@ -176,7 +182,7 @@ static void wait(uint32_t Warp::*place) {
   give_way();
 }
 
-static void begin() {
+CUDA_SHIM_SWITCH begin() {
   arrive(nullptr, &main_stack, &main_size);
   for (;;) { /* a turn is one thread of one block */
     body(body_argument);
@@ -185,11 +191,11 @@ static void begin() {
   }
 }
 
-__attribute__((noinline)) static void run(Fiber &fiber) {
+CUDA_SHIM_SWITCH run(Fiber &fiber) {
   current = &fiber;
   leave_to(&main_fake, fiber.stack, STACK);
-  if (!_setjmp(scheduler)) {
-    if (fiber.started) _longjmp(fiber.place, 1);
+  if (!__builtin_setjmp(scheduler)) {
+    if (fiber.started) jump(fiber.place);
     fiber.started = true;
     setcontext(&fiber.first);
   }
