@@ -60,8 +60,9 @@ def topk(
     ----------
     x : array_like
         Real numbers (float16, bfloat16, float32, float64, integers, bool) of any strides, at least
-        one-dimensional: an array of NumPy or CuPy, or any other array with an array-API namespace
-        (torch, JAX outside of ``jit``; these run on their own operations).  Not modified.
+        one-dimensional: an array of NumPy or CuPy, a tensor of torch (which `randla.torch` serves),
+        or any other array with an array-API namespace (JAX outside of ``jit``; these run on their
+        own operations).  Not modified.
     k : int
         How many, from 0 to the length of the axis.
     axis : int, default -1
@@ -140,6 +141,14 @@ def topk(
     array([[1, 3],
            [0, 3]])
     """
+    adapter = dispatch.adapter(x, _DEVICES)
+    if adapter is not None:
+        _no_out(out, x)
+        found = adapter.topk(
+            x, k, dim=axis, largest=largest, sorted=sorted, nan=nan, lengths=lengths,
+            index_dtype=index_dtype,
+        )  # fmt: skip
+        return found  # type: ignore[no-any-return]
     spec = _Spec(x, k, axis, largest, sorted, nan, lengths, index_dtype)
     if spec.xp is not None:
         _no_out(out, x)
@@ -193,6 +202,12 @@ def topk_values(
     >>> randla.topk_values(np.array([3, 1, 4, 1, 5, 9]), 3)
     array([9, 5, 4])
     """
+    adapter = dispatch.adapter(x, _DEVICES)
+    if adapter is not None:
+        _no_out(out, x)
+        return adapter.topk_values(
+            x, k, dim=axis, largest=largest, sorted=sorted, nan=nan, lengths=lengths
+        )
     spec = _Spec(x, k, axis, largest, sorted, nan, lengths)
     if spec.xp is not None:
         _no_out(out, x)
@@ -246,6 +261,13 @@ def topk_indices(
     >>> randla.topk_indices(np.array([3, 1, 4, 1, 5, 9]), 3)
     array([5, 4, 2])
     """
+    adapter = dispatch.adapter(x, _DEVICES)
+    if adapter is not None:
+        _no_out(out, x)
+        return adapter.topk_indices(
+            x, k, dim=axis, largest=largest, sorted=sorted, nan=nan, lengths=lengths,
+            index_dtype=index_dtype,
+        )  # fmt: skip
     spec = _Spec(x, k, axis, largest, sorted, nan, lengths, index_dtype)
     if spec.xp is not None:
         _no_out(out, x)
@@ -290,6 +312,9 @@ def topk_mask(
     >>> randla.topk_mask(np.array([3, 1, 4, 1, 5, 9]), 3)
     array([False, False,  True, False,  True,  True])
     """
+    adapter = dispatch.adapter(x, _DEVICES)
+    if adapter is not None:
+        return adapter.topk_mask(x, k, dim=axis, largest=largest, nan=nan, lengths=lengths)
     spec = _Spec(x, k, axis, largest, False, nan, lengths)
     if spec.xp is not None:
         return _reference_mask(spec, _reference(spec))
@@ -337,6 +362,9 @@ def kth_value(
     >>> randla.kth_value(x, 2)
     array([3, 5])
     """
+    adapter = dispatch.adapter(x, _DEVICES)
+    if adapter is not None:
+        return adapter.kth_value(x, k, dim=axis, largest=largest, nan=nan, lengths=lengths)
     spec = _Spec(x, k, axis, largest, True, nan, lengths, fewest=1)
     if spec.xp is not None:
         values = _reference_values(spec, _reference(spec))
@@ -385,6 +413,12 @@ def partition_indices(
     >>> randla.partition_indices(np.array([3, 1, 4, 1, 5, 9]), 2)
     PartitionResult(selected=array([4, 5]), rejected=array([0, 1, 2, 3]))
     """
+    adapter = dispatch.adapter(x, _DEVICES)
+    if adapter is not None:
+        parts = adapter.partition_indices(
+            x, k, dim=axis, largest=largest, nan=nan, index_dtype=index_dtype
+        )
+        return parts  # type: ignore[no-any-return]
     spec = _Spec(x, k, axis, largest, False, nan, None, index_dtype)
     if spec.xp is not None:
         return _reference_partition(spec)
@@ -577,6 +611,7 @@ def _index_dtype(given: Any, n: int) -> np.dtype:
     return _INT64 if name == "int64" else _INT32
 
 
+_DEVICES = ("cpu", "meta", "cuda")  # of the tensors that randla.torch serves
 _INT32 = np.dtype(np.int32)
 _INT64 = np.dtype(np.int64)
 
@@ -622,17 +657,10 @@ def _run(spec: _Spec, values: Any, indices: Any, *, kth: bool = False) -> None:
     try:
         binding.topk(binding.TYPES[name], x, spec.k, spec.lengths, values, indices, flags, kth)
     except binding.FoundNaN as found:
-        _raise_nan(spec, found.args[0])
+        validate.no_nan("x", spec.batch, found.args[0])
 
 
-def _raise_nan(spec: _Spec, row: int) -> None:
-    where = tuple(int(i) for i in np.unravel_index(row, spec.batch)) if spec.batch else ()
-    raise ValueError(f"row {where} of x has a NaN" if where else "x has a NaN") from None
-
-
-def _select(
-    spec: _Spec, wanted: tuple[bool, bool], out: tuple[Any, Any]
-) -> tuple[Any, Any]:
+def _select(spec: _Spec, wanted: tuple[bool, bool], out: tuple[Any, Any]) -> tuple[Any, Any]:
     """Values and indices, as far as they are wanted, where `out` says or in new arrays."""
     if out[0] is not None and out[1] is not None and isinstance(out[1], spec.lib.ndarray):
         validate.output(out[0], _shape(spec), spec.dtype, spec.x, out[1])
@@ -754,7 +782,7 @@ def _reference_nan(spec: _Spec, missing: Any) -> None:
         missing = missing & _valid(spec)
     rows = dispatch.to_numpy(spec.xp.any(missing, axis=spec.axis)).reshape(-1)
     if rows.any():
-        _raise_nan(spec, int(np.argmax(rows)))
+        validate.no_nan("x", spec.batch, int(np.argmax(rows)))
 
 
 def _reference_values(spec: _Spec, order: Any) -> Any:

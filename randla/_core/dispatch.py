@@ -40,9 +40,9 @@ def _classify(cls: type) -> str:
     return "array" if hasattr(cls, "__array_namespace__") else "sequence"
 
 
-def adapter(x: Any) -> ModuleType | None:
-    """Adapter that serves an array with operations of its framework, or None."""
-    if kind_of(x) != "torch" or x.device.type not in ("cpu", "meta"):
+def adapter(x: Any, devices: tuple[str, ...] = ("cpu", "meta")) -> ModuleType | None:
+    """Adapter that serves an array, on one of these devices, with its framework, or None."""
+    if kind_of(x) != "torch" or x.device.type not in devices:
         return None
     return backend("torch")
 

@@ -155,6 +155,12 @@ def axis(value: Any, ndim: int, name: str) -> int:
     return where % ndim
 
 
+def no_nan(name: str, batch: tuple[int, ...], row: int) -> None:
+    """Say which row, counted over a batch, has the NaN that is an error."""
+    where = tuple(int(i) for i in np.unravel_index(row, batch)) if batch else ()
+    raise ValueError(f"row {where} of {name} has a NaN" if where else f"{name} has a NaN") from None
+
+
 def pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
     """Require a sequence, not empty, of pairs."""
     if not isinstance(value, Sequence) or isinstance(value, str):

@@ -294,8 +294,13 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 def from_dlpack(array):
     """Share the memory of an array; here, where no device is, of one on the host."""
     host = np.from_dlpack(array)
-    host.flags.writeable = True  # CuPy has no read-only arrays
-    return _wrap(host)
+    if host.size == 0:
+        return _wrap(host)
+    # NumPy calls it read-only, CuPy knows no such thing
+    size = sum((n - 1) * s for n, s in zip(host.shape, host.strides, strict=True)) + host.itemsize
+    memory = (ctypes.c_char * size).from_address(host.ctypes.data)
+    memory.owner = host
+    return _wrap(np.ndarray(host.shape, host.dtype, memory, strides=host.strides))
 
 
 # ---- streams and devices -------------------------------------------------------------------------
