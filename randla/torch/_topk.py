@@ -233,8 +233,16 @@ def topk(
         How many, from 0 to the length of the dimension.
     dim : int, default -1
         Along which the elements are compared.
-    largest, sorted, nan, lengths, index_dtype
-        As for `randla.topk`.  Values of `lengths` are not checked in compiled code.
+    largest : bool, default True
+        The largest, or else the smallest.
+    sorted : bool, default True
+        Best first, or by ascending index.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
+    lengths : Tensor or array_like of int, optional
+        How many elements of each row exist; not checked in compiled code.
+    index_dtype : dtype, optional
+        Either int64 (the default) or int32.
 
     Returns
     -------
@@ -290,8 +298,20 @@ def topk_values(
 
     Parameters
     ----------
-    x, k, dim, largest, sorted, nan, lengths
+    x : Tensor
         As for `topk`.
+    k : int
+        How many.
+    dim : int, default -1
+        Along which the elements are compared.
+    largest : bool, default True
+        The largest, or else the smallest.
+    sorted : bool, default True
+        Best first, or by ascending index.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
+    lengths : Tensor or array_like of int, optional
+        How many elements of each row exist; not checked in compiled code.
 
     Returns
     -------
@@ -323,8 +343,22 @@ def topk_indices(
 
     Parameters
     ----------
-    x, k, dim, largest, sorted, nan, lengths, index_dtype
+    x : Tensor
         As for `topk`.
+    k : int
+        How many.
+    dim : int, default -1
+        Along which the elements are compared.
+    largest : bool, default True
+        The largest, or else the smallest.
+    sorted : bool, default True
+        Best first, or by ascending index.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
+    lengths : Tensor or array_like of int, optional
+        How many elements of each row exist; not checked in compiled code.
+    index_dtype : dtype, optional
+        Either int64 (the default) or int32.
 
     Returns
     -------
@@ -355,8 +389,18 @@ def topk_mask(
 
     Parameters
     ----------
-    x, k, dim, largest, nan, lengths
+    x : Tensor
         As for `topk`.
+    k : int
+        How many.
+    dim : int, default -1
+        Along which the elements are compared.
+    largest : bool, default True
+        The largest, or else the smallest.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
+    lengths : Tensor or array_like of int, optional
+        How many elements of each row exist; not checked in compiled code.
 
     Returns
     -------
@@ -397,8 +441,14 @@ def kth_value(
         As for `topk`.
     k : int
         Which one, counted from 1.
-    dim, largest, nan, lengths
-        As for `topk`.
+    dim : int, default -1
+        Along which the elements are compared.
+    largest : bool, default True
+        The largest, or else the smallest.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
+    lengths : Tensor or array_like of int, optional
+        How many elements of each row exist; not checked in compiled code.
 
     Returns
     -------
@@ -429,8 +479,18 @@ def partition_indices(
 
     Parameters
     ----------
-    x, k, dim, largest, nan, index_dtype
+    x : Tensor
         As for `topk`.
+    k : int
+        How many.
+    dim : int, default -1
+        Along which the elements are compared.
+    largest : bool, default True
+        The largest, or else the smallest.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
+    index_dtype : dtype, optional
+        Either int64 (the default) or int32.
 
     Returns
     -------
@@ -466,10 +526,20 @@ def merge_topk(
 
     Parameters
     ----------
-    results, k, offsets
+    results : sequence of (values, indices)
         As for `randla.merge_topk`.
-    dim, largest, sorted, nan
-        As in the calls that gave `results`.
+    k : int
+        How many.
+    offsets : sequence of int, optional
+        What the indices of each block count from in the whole.
+    dim : int, default -1
+        Along which the elements are compared.
+    largest : bool, default True
+        The largest, or else the smallest.
+    sorted : bool, default True
+        Best first, or by ascending index.
+    nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
+        What a NaN means, as for `randla.topk`.
 
     Returns
     -------

@@ -1,15 +1,13 @@
 """The shim that runs CUDA on the CPU: what it computes, and the mistakes that it must see."""
 
 import functools
-import os
 import re
 import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import cupy_stand_in
 import numpy as np
+import processes
 import pytest
 from cupy_stand_in import CompileException, LaunchFailure, record
 
@@ -359,17 +357,12 @@ def sanitized(code):
     """Run code in a process with AddressSanitizer below it."""
     find = ["g++", "-print-file-name=libasan.so"]
     preload = subprocess.run(find, capture_output=True, text=True, check=True).stdout.strip()
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": preload,
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "RANDLA_SHIM_SANITIZE": "1",
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}",
-        "PYTHONMALLOC": "malloc",
-    }
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd="/", timeout=120
+    return processes.run(
+        code,
+        LD_PRELOAD=preload,
+        ASAN_OPTIONS="detect_leaks=0",
+        RANDLA_SHIM_SANITIZE="1",
+        PYTHONMALLOC="malloc",
     )
 
 

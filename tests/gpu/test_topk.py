@@ -1,15 +1,12 @@
 """topk on CuPy arrays: the kernels against a stable sort, and against the CPU's results."""
 
 import itertools
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import cupy_stand_in
 import ml_dtypes
 import numpy as np
+import processes
 import pytest
 from cupy_stand_in import record
 from oracles import topk_oracle, topk_sample
@@ -26,7 +23,6 @@ from randla import (
 )
 
 gpu = pytest.mark.gpu
-ROOT = Path(__file__).parent.parent.parent
 FLOATS = [np.dtype(t) for t in (np.float16, np.float32, np.float64)]
 DTYPES = [*FLOATS, np.dtype(ml_dtypes.bfloat16), *(np.dtype(t) for t in ("?", *"bhilBHIL"))]
 KINDS = ["random", "few", "special", "subnormal", "sorted", "reversed", "constant", "cauchy"]
@@ -455,14 +451,7 @@ print("no difference")
 @pytest.mark.parametrize("after", BARRIERS.values(), ids=BARRIERS)
 def test_each_missing_barrier_is_seen(stand_in, after):
     """By a wrong result, a failed launch or a crash, as on a GPU; so in a process of its own."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "gpu")])
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, after],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-        timeout=120,
-    )
+    done = processes.run(WITHOUT, after)
     assert "begins" in done.stdout, done.stderr
     assert "no difference" not in done.stdout
     assert done.returncode != 0

@@ -1,10 +1,9 @@
 """topk on tensors of torch on a GPU; on the stand-in, on tensors that count as being there."""
 
 import contextlib
-import subprocess
-import sys
 
 import numpy as np
+import processes
 import pytest
 import torch
 from cupy_stand_in import record
@@ -108,6 +107,5 @@ except ImportError as error:
     assert "pip install cupy-cuda12x" in str(error), error
     print("told")
 """
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = processes.run(code)
     assert done.stdout == "told\n", done.stderr
