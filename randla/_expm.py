@@ -236,7 +236,7 @@ def _expm_cupy(A: Any, tol: float | None, assume: str | None, out: Any, return_i
     char = validate.compute_char("A", A.dtype)
     dtype = A.dtype if A.dtype.char == "e" else np.dtype(char)
     if out is not None:
-        validate.output_beside(out, shape, dtype, A)
+        validate.output(out, shape, dtype, A)
     if assume is None and backend.expm.serves(shape[-1], char) and 0 not in shape:
         E, table = backend.expm.expm(A, char, value, return_info)
         E = E.astype(dtype, copy=False).reshape(shape)

@@ -60,8 +60,9 @@ def topk(
     ----------
     x : array_like
         Real numbers (float16, bfloat16, float32, float64, integers, bool) of any strides, at least
-        one-dimensional: a NumPy array, or any array with an array-API namespace (torch, CuPy, JAX
-        outside of ``jit``; these run on their own operations).  Not modified.
+        one-dimensional: an array of NumPy or CuPy, a tensor of torch (which `randla.torch` serves),
+        or any other array with an array-API namespace (JAX outside of ``jit``; these run on their
+        own operations).  Not modified.
     k : int
         How many, from 0 to the length of the axis.
     axis : int, default -1
@@ -73,15 +74,17 @@ def topk(
         The set is the same.
     nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
         A NaN, whatever its sign, counts as greater than infinity or as less than minus infinity; or
-        is an error; or makes all values of its row NaN, with the indices of ``"greatest"``.
+        is an error; or makes all values of its row NaN, with the indices of ``"greatest"``.  On a
+        GPU a call with ``"raise"`` waits for the device; others do not.
     lengths : array_like of int, optional
         How many elements of each row exist, from `k` to the length of the axis; what follows is not
-        looked at.  Its shape is that of `x` without `axis`.
+        looked at.  Its shape is that of `x` without `axis`.  On a GPU they are copied to the host
+        to be checked, and the call waits for them.
     index_dtype : dtype, optional
-        Either int64 (the default for NumPy and torch) or int32.
+        Either int64 (the default for NumPy, CuPy and torch) or int32.
     out : tuple of ndarray, optional
-        Where a NumPy result goes: ``(values, indices)``, of the shapes and dtypes of the result,
-        any strides, no overlap with `x`.  Undefined after an error.
+        Where a result of NumPy or CuPy goes: ``(values, indices)``, of the shapes and dtypes of the
+        result, any strides, no overlap with `x`.  Undefined after an error.
 
     Returns
     -------
@@ -138,6 +141,14 @@ def topk(
     array([[1, 3],
            [0, 3]])
     """
+    adapter = dispatch.adapter(x)
+    if adapter is not None:
+        _no_out(out, x)
+        found = adapter.topk(
+            x, k, dim=axis, largest=largest, sorted=sorted, nan=nan, lengths=lengths,
+            index_dtype=index_dtype,
+        )  # fmt: skip
+        return found  # type: ignore[no-any-return]
     spec = _Spec(x, k, axis, largest, sorted, nan, lengths, index_dtype)
     if spec.xp is not None:
         _no_out(out, x)
@@ -178,7 +189,7 @@ def topk_values(
     lengths : array_like of int, optional
         How many elements of each row exist.
     out : ndarray, optional
-        Where a NumPy result goes.
+        Where a result of NumPy or CuPy goes.
 
     Returns
     -------
@@ -191,6 +202,12 @@ def topk_values(
     >>> randla.topk_values(np.array([3, 1, 4, 1, 5, 9]), 3)
     array([9, 5, 4])
     """
+    adapter = dispatch.adapter(x)
+    if adapter is not None:
+        _no_out(out, x)
+        return adapter.topk_values(
+            x, k, dim=axis, largest=largest, sorted=sorted, nan=nan, lengths=lengths
+        )
     spec = _Spec(x, k, axis, largest, sorted, nan, lengths)
     if spec.xp is not None:
         _no_out(out, x)
@@ -229,9 +246,9 @@ def topk_indices(
     lengths : array_like of int, optional
         How many elements of each row exist.
     index_dtype : dtype, optional
-        Either int64 (the default for NumPy and torch) or int32.
+        Either int64 (the default for NumPy, CuPy and torch) or int32.
     out : ndarray, optional
-        Where a NumPy result goes.
+        Where a result of NumPy or CuPy goes.
 
     Returns
     -------
@@ -244,6 +261,13 @@ def topk_indices(
     >>> randla.topk_indices(np.array([3, 1, 4, 1, 5, 9]), 3)
     array([5, 4, 2])
     """
+    adapter = dispatch.adapter(x)
+    if adapter is not None:
+        _no_out(out, x)
+        return adapter.topk_indices(
+            x, k, dim=axis, largest=largest, sorted=sorted, nan=nan, lengths=lengths,
+            index_dtype=index_dtype,
+        )  # fmt: skip
     spec = _Spec(x, k, axis, largest, sorted, nan, lengths, index_dtype)
     if spec.xp is not None:
         _no_out(out, x)
@@ -288,12 +312,15 @@ def topk_mask(
     >>> randla.topk_mask(np.array([3, 1, 4, 1, 5, 9]), 3)
     array([False, False,  True, False,  True,  True])
     """
+    adapter = dispatch.adapter(x)
+    if adapter is not None:
+        return adapter.topk_mask(x, k, dim=axis, largest=largest, nan=nan, lengths=lengths)
     spec = _Spec(x, k, axis, largest, False, nan, lengths)
     if spec.xp is not None:
         return _reference_mask(spec, _reference(spec))
-    mask = np.zeros((spec.rows, spec.n), bool)
+    mask = spec.lib.zeros((spec.rows, spec.n), bool)
     if mask.size and spec.k:
-        dispatch.backend("numpy").topk.mask(_chosen(spec), mask.view(np.uint8))
+        dispatch.backend(spec.kernels).topk.mask(_chosen(spec), mask.view(np.uint8))
     return _restore(spec, mask)
 
 
@@ -335,11 +362,14 @@ def kth_value(
     >>> randla.kth_value(x, 2)
     array([3, 5])
     """
+    adapter = dispatch.adapter(x)
+    if adapter is not None:
+        return adapter.kth_value(x, k, dim=axis, largest=largest, nan=nan, lengths=lengths)
     spec = _Spec(x, k, axis, largest, True, nan, lengths, fewest=1)
     if spec.xp is not None:
         values = _reference_values(spec, _reference(spec))
         return values[(slice(None),) * spec.axis + (spec.k - 1, ...)]
-    values = np.empty(spec.rows, spec.dtype)
+    values = spec.lib.empty(spec.rows, spec.dtype)
     if spec.rows:
         _run(spec, values, None, kth=True)
     return values.reshape(spec.batch)[()]
@@ -369,7 +399,7 @@ def partition_indices(
     nan : {"greatest", "least", "raise", "propagate"}, default "greatest"
         What a NaN means, as for `topk`; ``"propagate"`` is ``"greatest"`` here.
     index_dtype : dtype, optional
-        Either int64 (the default for NumPy and torch) or int32.
+        Either int64 (the default for NumPy, CuPy and torch) or int32.
 
     Returns
     -------
@@ -383,16 +413,22 @@ def partition_indices(
     >>> randla.partition_indices(np.array([3, 1, 4, 1, 5, 9]), 2)
     PartitionResult(selected=array([4, 5]), rejected=array([0, 1, 2, 3]))
     """
+    adapter = dispatch.adapter(x)
+    if adapter is not None:
+        parts = adapter.partition_indices(
+            x, k, dim=axis, largest=largest, nan=nan, index_dtype=index_dtype
+        )
+        return parts  # type: ignore[no-any-return]
     spec = _Spec(x, k, axis, largest, False, nan, None, index_dtype)
     if spec.xp is not None:
         return _reference_partition(spec)
     selected = _chosen(spec)
-    rejected = np.empty((spec.rows, spec.n - spec.k), np.int64)
+    rejected = spec.lib.empty((spec.rows, spec.n - spec.k), np.int64)
     if rejected.size:
         if spec.k:
-            dispatch.backend("numpy").topk.rest(selected, rejected)
+            dispatch.backend(spec.kernels).topk.rest(selected, rejected)
         else:
-            rejected[:] = np.arange(spec.n)
+            rejected[:] = spec.lib.arange(spec.n)
     parts = (part.astype(spec.index_dtype, copy=False) for part in (selected, rejected))
     return PartitionResult(*(_restore(spec, part) for part in parts))
 
@@ -472,13 +508,18 @@ def merge_topk(
 
 
 class _Spec:
-    """Checked arguments.  `xp` is None for NumPy, where `x` is a matrix of `rows` rows."""
+    """Checked arguments.
+
+    `xp` is the namespace for the reference.  It is None where kernels run: those of the backend
+    `kernels`, on arrays of the library `lib`.
+    """
 
     __slots__ = (
-        "axis", "batch", "dtype", "index_dtype", "k", "largest", "last", "lengths", "n", "nan",
-        "rows", "shape", "sorted", "x", "xp",
+        "axis", "batch", "dtype", "index_dtype", "k", "kernels", "largest", "last", "lengths",
+        "lib", "n", "nan", "rows", "shape", "sorted", "x", "xp",
     )  # fmt: skip
     dtype: Any
+    lib: Any
     lengths: Any
     xp: Any
 
@@ -495,8 +536,10 @@ class _Spec:
         fewest: int = 0,
     ) -> None:
         kind = dispatch.kind_of(x)
-        self.xp = None
-        if kind != "numpy":
+        self.xp, self.lib, self.kernels = None, np, "numpy"
+        if kind == "cupy":
+            self.lib, self.kernels = dispatch.backend("cupy").cupy, "cupy"
+        elif kind != "numpy":
             if kind in ("sequence", "subclass", "tracer"):
                 x = validate.as_array("x", x, kind)
             else:
@@ -534,24 +577,23 @@ class _Spec:
 
 
 _NAN = ("greatest", "least", "raise", "propagate")
-_TYPES: dict[np.dtype, tuple[np.dtype, int, bool]] = {}
+_TYPES: dict[np.dtype, tuple[np.dtype, str, bool]] = {}
 
 
-def _type_of(dtype: np.dtype) -> tuple[np.dtype, int, bool]:
-    """The native dtype, its code in C, and whether the buffer protocol knows it."""
+def _type_of(dtype: np.dtype) -> tuple[np.dtype, str, bool]:
+    """The native dtype, its name in the bindings, and whether the buffer protocol knows it."""
     known = _TYPES.get(dtype)
     if known is None:
         # names of NumPy: "longlong" is int64 too
         name = dtype.name if dtype.kind not in "iu" else f"{dtype.kind}nt{8 * dtype.itemsize}"
         if dtype.kind == "u":
             name = f"uint{8 * dtype.itemsize}"
-        code = dispatch.backend("numpy").topk.TYPES.get(name)
-        if code is None:
+        if name not in dispatch.backend("numpy").topk.TYPES:
             raise TypeError(
                 f"x has dtype {dtype}; expected float16, bfloat16, float32, float64, an integer "
                 f"type or bool"
             )
-        known = _TYPES[dtype] = (dtype.newbyteorder("="), code, name != "bfloat16")
+        known = _TYPES[dtype] = (dtype.newbyteorder("="), name, name != "bfloat16")
     return known
 
 
@@ -575,7 +617,7 @@ _INT64 = np.dtype(np.int64)
 
 def _no_out(out: Any, x: Any) -> None:
     if out is not None:
-        raise TypeError(f"out is for NumPy arrays; x is a {type(x).__name__}")
+        raise TypeError(f"out is for NumPy arrays and CuPy's; x is a {type(x).__name__}")
 
 
 def _out_pair(out: Any) -> tuple[Any, Any]:
@@ -589,19 +631,20 @@ def _as_numpy(name: str, x: Any) -> np.ndarray:
     return x if kind == "numpy" else validate.as_array(name, x, kind)
 
 
-# ---- NumPy ---------------------------------------------------------------------------------------
+# ---- kernels -------------------------------------------------------------------------------------
 
 
 def _run(spec: _Spec, values: Any, indices: Any, *, kth: bool = False) -> None:
-    """Let the C core write the selection of each row into C-contiguous arrays, not empty."""
-    binding = dispatch.backend("numpy").topk
-    dtype, code, buffered = _type_of(spec.x.dtype)
-    x = spec.x if spec.last else np.moveaxis(spec.x, spec.axis, -1)
+    """Let kernels write the selection of each row into C-contiguous arrays, not empty."""
+    binding = dispatch.backend(spec.kernels).topk
+    dtype, name, buffered = _type_of(spec.x.dtype)
+    x = spec.x if spec.last else spec.lib.moveaxis(spec.x, spec.axis, -1)
     x = x.reshape(spec.rows, spec.n)  # a view where strides allow it
-    size = dtype.itemsize
-    odd = x.strides[0] % size or x.strides[1] % size or not x.flags.aligned
-    if odd or x.dtype != dtype:
-        x = validate.packed(x, dtype)
+    if spec.lib is np:
+        size = dtype.itemsize
+        odd = x.strides[0] % size or x.strides[1] % size or not x.flags.aligned
+        if odd or x.dtype != dtype:
+            x = validate.packed(x, dtype)
     if not buffered:
         x = x.view(np.uint16)
         values = None if values is None else values.view(np.uint16)
@@ -611,21 +654,14 @@ def _run(spec: _Spec, values: Any, indices: Any, *, kth: bool = False) -> None:
     if spec.sorted:
         flags |= binding.SORTED
     try:
-        binding.topk(code, x, spec.k, spec.lengths, values, indices, flags, kth)
+        binding.topk(binding.TYPES[name], x, spec.k, spec.lengths, values, indices, flags, kth)
     except binding.FoundNaN as found:
-        _raise_nan(spec, found.args[0])
+        validate.no_nan("x", spec.batch, found.args[0])
 
 
-def _raise_nan(spec: _Spec, row: int) -> None:
-    where = tuple(int(i) for i in np.unravel_index(row, spec.batch)) if spec.batch else ()
-    raise ValueError(f"row {where} of x has a NaN" if where else "x has a NaN") from None
-
-
-def _select(
-    spec: _Spec, wanted: tuple[bool, bool], out: tuple[Any, Any]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _select(spec: _Spec, wanted: tuple[bool, bool], out: tuple[Any, Any]) -> tuple[Any, Any]:
     """Values and indices, as far as they are wanted, where `out` says or in new arrays."""
-    if out[0] is not None and out[1] is not None and isinstance(out[1], np.ndarray):
+    if out[0] is not None and out[1] is not None and isinstance(out[1], spec.lib.ndarray):
         validate.output(out[0], _shape(spec), spec.dtype, spec.x, out[1])
     values = _buffer(spec, out[0], spec.dtype) if wanted[0] else None
     indices = _buffer(spec, out[1], spec.index_dtype) if wanted[1] else None
@@ -638,37 +674,39 @@ def _shape(spec: _Spec) -> tuple[int, ...]:
     return (*spec.shape[: spec.axis], spec.k, *spec.shape[spec.axis + 1 :])
 
 
-def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> np.ndarray:
+def _buffer(spec: _Spec, out: Any, dtype: np.dtype) -> Any:
     """Where the core writes: `out` if it can, else a new array, its axis last."""
     if out is not None:
         target = validate.output(out, _shape(spec), dtype, spec.x)
         if spec.last and validate.is_packed(target):
             return target
     validate.fits_memory("x", (spec.rows, spec.k), dtype)
-    return np.empty((*spec.batch, spec.k), dtype)
+    return spec.lib.empty((*spec.batch, spec.k), dtype)
 
 
 def _deliver(spec: _Spec, buffer: np.ndarray | None, out: Any) -> Any:
     if buffer is None or buffer is out:
         return buffer
+    lib = spec.lib
     if out is None:
-        return buffer if spec.last else np.ascontiguousarray(np.moveaxis(buffer, -1, spec.axis))
-    out[...] = np.moveaxis(buffer, -1, spec.axis)
+        return buffer if spec.last else lib.ascontiguousarray(lib.moveaxis(buffer, -1, spec.axis))
+    out[...] = lib.moveaxis(buffer, -1, spec.axis)
     return out
 
 
-def _chosen(spec: _Spec) -> np.ndarray:
+def _chosen(spec: _Spec) -> Any:
     """Indices of the selection, ascending, a row for each of x, in int64."""
-    indices = np.empty((spec.rows, spec.k), np.int64)
+    indices = spec.lib.empty((spec.rows, spec.k), np.int64)
     if indices.size:
         _run(spec, None, indices)
     return indices
 
 
-def _restore(spec: _Spec, a: np.ndarray) -> np.ndarray:
+def _restore(spec: _Spec, a: Any) -> Any:
     """Rows back to where the axis of x was."""
     a = a.reshape(*spec.batch, a.shape[-1])
-    return a if spec.last else np.ascontiguousarray(np.moveaxis(a, -1, spec.axis))
+    lib = spec.lib
+    return a if spec.last else lib.ascontiguousarray(lib.moveaxis(a, -1, spec.axis))
 
 
 # ---- reference -----------------------------------------------------------------------------------
@@ -743,7 +781,7 @@ def _reference_nan(spec: _Spec, missing: Any) -> None:
         missing = missing & _valid(spec)
     rows = dispatch.to_numpy(spec.xp.any(missing, axis=spec.axis)).reshape(-1)
     if rows.any():
-        _raise_nan(spec, int(np.argmax(rows)))
+        validate.no_nan("x", spec.batch, int(np.argmax(rows)))
 
 
 def _reference_values(spec: _Spec, order: Any) -> Any:

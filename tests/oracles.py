@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 
 import flint
+import ml_dtypes
 import numpy as np
 import scipy.linalg
 
@@ -329,3 +330,25 @@ def topk_oracle(row, k, largest=True, nan="greatest"):
         keys = [missing if v != v else (0, v) for v in row.astype(np.float64).tolist()]
     order = sorted(range(len(row)), key=keys.__getitem__, reverse=largest)  # stable both ways
     return np.array(order[:k], dtype=np.int64)
+
+
+def topk_sample(dtype, n, rng, kind="random"):
+    """Numbers of every size that the dtype has, with ties and zeros of both signs."""
+    if dtype.kind == "b":
+        return rng.random(n) < 0.4
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        if kind == "few":
+            return rng.integers(max(info.min, -2), 3, n).astype(dtype)
+        return rng.integers(info.min, info.max, n, dtype=dtype, endpoint=True)
+    x = {
+        "random": lambda: rng.standard_normal(n),
+        "few": lambda: rng.integers(-2, 3, n) * np.where(rng.random(n) < 0.5, 1.0, -1.0),
+        "special": lambda: rng.choice([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0], n),
+        "subnormal": lambda: rng.standard_normal(n) * float(ml_dtypes.finfo(dtype).smallest_normal),
+        "sorted": lambda: np.sort(rng.standard_normal(n)),
+        "reversed": lambda: np.sort(rng.standard_normal(n))[::-1],
+        "constant": lambda: np.full(n, 0.5),
+        "cauchy": lambda: np.clip(rng.standard_cauchy(n), -6e4, 6e4),
+    }[kind]()
+    return x.astype(dtype)

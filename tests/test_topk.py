@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from oracles import supported_isa_levels, topk_oracle, unaligned
+from oracles import topk_sample as sample
 
 import randla
 from randla import (
@@ -43,28 +44,6 @@ def run(code):
 def same_bits(x, y):
     x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
     return x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes()
-
-
-def sample(dtype, n, rng, kind="random"):
-    """Numbers of every size that the dtype has, with ties and zeros of both signs."""
-    if dtype.kind == "b":
-        return rng.random(n) < 0.4
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        if kind == "few":
-            return rng.integers(max(info.min, -2), 3, n).astype(dtype)
-        return rng.integers(info.min, info.max, n, dtype=dtype, endpoint=True)
-    x = {
-        "random": lambda: rng.standard_normal(n),
-        "few": lambda: rng.integers(-2, 3, n) * np.where(rng.random(n) < 0.5, 1.0, -1.0),
-        "special": lambda: rng.choice([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0], n),
-        "subnormal": lambda: rng.standard_normal(n) * float(ml_dtypes.finfo(dtype).smallest_normal),
-        "sorted": lambda: np.sort(rng.standard_normal(n)),
-        "reversed": lambda: np.sort(rng.standard_normal(n))[::-1],
-        "constant": lambda: np.full(n, 0.5),
-        "cauchy": lambda: np.clip(rng.standard_cauchy(n), -6e4, 6e4),
-    }[kind]()
-    return x.astype(dtype)
 
 
 def check(x, k, largest=True, nan="greatest", **options):

@@ -44,6 +44,18 @@ CASES = {
         lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0, 0]),
     ),
     "phi_1": (lambda A: rt.phi(A, 1), lambda dtype: (matrices(3, 2, dtype=dtype),)),
+    "topk": (
+        lambda A: rt.topk(A.real, 2).values,
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "topk, smallest of another dim": (
+        lambda A: rt.topk_values(A.real, 2, dim=-2, largest=False, sorted=False),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "kth_value": (
+        lambda A: rt.kth_value(A.real, 2, nan="propagate"),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
     "phi_3": (lambda A: rt.phi(A, 3), lambda dtype: (matrices(2, 1, dtype=dtype)[0],)),
 }
 # names of the operations in torch.ops.randla, with arguments
@@ -51,6 +63,10 @@ RAW = {
     "expm_function": lambda A: (A, 0, 0.0, ""),
     "expm_derivative": lambda A: (A, leaf(A.flip(-1)), 1, True),
     "expm_multiply": lambda A: (A, leaf(A[..., :2]), 0.0),
+    "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
+    "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),
+    "topk_rest": lambda A: (torch.arange(2).expand(*A.shape[:2], 2), 5),
+    "topk_bias": lambda A: (A.detach().real, 2, "fermi", 0.1),
 }
 
 

@@ -75,7 +75,7 @@ def packed(x: np.ndarray, dtype: Any) -> np.ndarray:
 def is_packed(x: np.ndarray) -> bool:
     """Whether the core takes this array as it is."""
     flags = x.flags
-    return flags.c_contiguous and flags.aligned
+    return flags.c_contiguous and getattr(flags, "aligned", True)  # CuPy's arrays always are
 
 
 def common_dtype(*named: tuple[str, np.ndarray]) -> np.dtype:
@@ -155,6 +155,12 @@ def axis(value: Any, ndim: int, name: str) -> int:
     return where % ndim
 
 
+def no_nan(name: str, batch: tuple[int, ...], row: int) -> None:
+    """Say which row, counted over a batch, has the NaN that is an error."""
+    where = tuple(int(i) for i in np.unravel_index(row, batch)) if batch else ()
+    raise ValueError(f"row {where} of {name} has a NaN" if where else f"{name} has a NaN") from None
+
+
 def pairs(name: str, value: Any) -> list[tuple[Any, Any]]:
     """Require a sequence, not empty, of pairs."""
     if not isinstance(value, Sequence) or isinstance(value, str):
@@ -190,47 +196,34 @@ def output(
     out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
     """Require an array into which a result of this shape and dtype can be written."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a numpy.ndarray, got {type(out).__name__}")
-    _fits(out, shape, dtype)
-    if not out.flags.writeable:
-        raise ValueError("out must be writable, got a read-only array")
-    for x in inputs:
-        if np.may_share_memory(out, x) and _overlaps(out, x):
-            raise ValueError("out must not overlap an input")
-    return out
-
-
-def output_beside(out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any) -> Any:
-    """Require the same of an array of another library, of the type of the inputs."""
-    if type(out) is not type(inputs[0]):
-        expected = type(inputs[0]).__name__
-        raise TypeError(f"out must be a {expected} like the input, got {type(out).__name__}")
-    _fits(out, shape, dtype)
-    low, high = _extent(out)
-    for x in inputs:
-        begin, end = _extent(x)
-        if low < end and begin < high:
-            raise ValueError("out must not overlap an input")
-    return out
-
-
-def _fits(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    device = bool(inputs) and dispatch.kind_of(inputs[0]) == "cupy"
+    if not isinstance(out, type(inputs[0]) if device else np.ndarray):
+        library = "cupy" if device else "numpy"
+        raise TypeError(f"out must be a {library}.ndarray, got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
     if out.dtype != dtype:
         raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
+    if not getattr(out.flags, "writeable", True):
+        raise ValueError("out must be writable, got a read-only array")
+    for x in inputs:
+        if _near(out, x) if device else np.may_share_memory(out, x) and _overlaps(out, x):
+            raise ValueError("out must not overlap an input")
+    return out
+
+
+def _near(a: Any, b: Any) -> bool:
+    """Whether the memory of one CuPy array reaches into that of another, gaps included."""
+    (a_first, a_end), (b_first, b_end) = _extent(a), _extent(b)
+    return a_first < b_end and b_first < a_end
 
 
 def _extent(x: Any) -> tuple[int, int]:
-    """First byte of an array on a device, and the one after its last."""
-    if x.size == 0:
-        return 0, 0
-    steps = [(n - 1) * step for n, step in zip(x.shape, x.strides, strict=True)]
-    low = sum(step for step in steps if step < 0)
-    high = sum(step for step in steps if step > 0)
-    begin = x.data.ptr  # of the first element, wherever that lies
-    return begin + low, begin + high + x.dtype.itemsize
+    first = last = int(x.data.ptr)
+    for n, stride in zip(x.shape, x.strides, strict=True):
+        first += min((n - 1) * stride, 0)
+        last += max((n - 1) * stride, 0)
+    return first, last + x.itemsize if x.size else first
 
 
 _EFFORT: Any = 10_000  # NumPy's stubs know of 0 and -1 only

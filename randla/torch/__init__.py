@@ -1,11 +1,34 @@
 """The functions of randla as operations of torch, with derivatives of every order.
 
-CPU tensors go to the kernels without a copy.  `randla.expm(tensor)` and its relatives are these
-functions.
+CPU tensors go to the kernels without a copy, and so do those on a GPU where there are CUDA kernels.
+`randla.expm(tensor)` and its relatives are these functions.
 """
 
 from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
+from ._topk import (
+    kth_value,
+    merge_topk,
+    partition_indices,
+    straight_through_topk,
+    topk,
+    topk_indices,
+    topk_mask,
+    topk_values,
+)
 
-__all__ = ["expm", "expm_frechet", "expm_multiply", "phi"]
+__all__ = [
+    "expm",
+    "expm_frechet",
+    "expm_multiply",
+    "kth_value",
+    "merge_topk",
+    "partition_indices",
+    "phi",
+    "straight_through_topk",
+    "topk",
+    "topk_indices",
+    "topk_mask",
+    "topk_values",
+]

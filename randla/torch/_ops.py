@@ -120,6 +120,55 @@ class Operation:
         return self._kernel(*arguments)
 
 
+class Constant:
+    """One operation whose result has no derivative: indices, thresholds.
+
+    Parameters
+    ----------
+    schema : str
+        In torch's language, ``name(Tensor x, ...) -> Tensor``.  Tensors may be optional after the
+        first.  Their batch dimensions come first, and those of the result.
+    kernel : callable
+        Computes the result from tensors on any device, without autograd.
+    like : callable
+        Makes an empty result from the same arguments, whatever they are.
+    """
+
+    def __init__(self, schema: str, *, kernel: Callable[..., Tensor], like: Callable[..., Tensor]):
+        name = schema.partition("(")[0]
+        self._kernel = kernel
+        _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+        for device in ("CPU", "CUDA"):
+            _LIBRARY.impl(name, kernel, device)
+        torch.library.register_fake(f"randla::{name}", like, lib=_LIBRARY)
+        self._op = getattr(torch.ops.randla, name).default
+
+        def spread(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Tensor, int]:
+            moved = [
+                x
+                if not isinstance(x, Tensor)
+                else x.expand(info.batch_size, *x.shape)
+                if d is None
+                else x.movedim(d, 0)
+                for x, d in zip(arguments, in_dims, strict=True)
+            ]
+            return self._op(*moved), 0
+
+        torch.library.register_vmap(f"randla::{name}", spread, lib=_LIBRARY)
+
+    def __call__(self, x: Tensor, *arguments: Any) -> Tensor:
+        """Compute the result by the way that fits."""
+        x = x.detach()
+        if torch.compiler.is_compiling() or not is_plain(x):
+            return self._op(x, *arguments)
+        return self._kernel(x, *arguments)
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether this is memory of a device, and no transform is at work."""
+    return type(x) in PLAIN and x.device.type != "meta" and not _transforms_active()
+
+
 # types whose memory is what it seems
 PLAIN = (Tensor, torch.nn.Parameter)
 

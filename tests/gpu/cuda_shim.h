@@ -11,7 +11,6 @@
  * Under -fsanitize=address, arrays in global, static and dynamic shared memory have guarded ends. */
 #pragma once
 #include <math.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,14 +77,16 @@ namespace cuda_shim {
 
 /* ---- fibers ------------------------------------------------------------------------------------------ */
 
-enum class State { ready, at_barrier, at_exchange, done };
 enum class Op { sync, shuffle, ballot, match, add, smallest, largest, bit_and, bit_or, bit_xor };
 
+typedef void
+    *Place[5]; /* for GCC's own setjmp: that of the C library costs a system call under ASan */
+
+/* A thread.  Fibers outlive launches: to make a context takes a system call, to go on there none. */
 struct Fiber {
-  ucontext_t first; /* how it starts; later it goes on by longjmp, which is ten times as fast */
-  jmp_buf place;
+  ucontext_t first;
+  Place place;
   bool started;
-  State state;
   dim3 index;
   unsigned linear;
   char *stack;
@@ -105,11 +106,18 @@ static const size_t STACK = 64 * 1024;
 #endif
 static const unsigned MOST_THREADS = 1024;
 
-static std::vector<Fiber> fibers;
+/* What the lanes of a warp do, a bit for each. */
+struct Warp {
+  uint32_t ready, at_barrier, at_exchange;
+};
+
+static Fiber fibers[MOST_THREADS]; /* never moved: they point into themselves */
+static unsigned made;
+static Warp warps[MOST_THREADS / warpSize];
 /* volatile: it changes where the compiler sees only a call */
 static Fiber *volatile current;
 static unsigned threads;
-static jmp_buf scheduler;
+static Place scheduler;
 static void (*body)(void *);
 static void *body_argument;
 static uint64_t random_state; /* 0: everything in order */
@@ -146,37 +154,48 @@ static void arrive(void *saved, const void **stack, size_t *size) {
   __sanitizer_finish_switch_fiber(saved, stack, size);
 }
 #else
-static const void *const main_stack = nullptr;
-static const size_t main_size = 0;
+static const void *main_stack;
+static size_t main_size;
 static void *main_fake;
 static void leave_to(void **, const void *, size_t) {}
-static void arrive(void *, ...) {}
+static void arrive(void *, const void **, size_t *) {}
 #endif
+
+static unsigned lane() { return current->linear % warpSize; }
+static uint32_t own_bit() { return 1u << lane(); }
+static Warp &own_warp() { return warps[current->linear / warpSize]; }
+
+/* Not instrumented: these change stacks, of which ASan hears by `leave_to` and `arrive`. */
+#define CUDA_SHIM_SWITCH __attribute__((noinline, no_sanitize_address)) static void
+CUDA_SHIM_SWITCH jump(void **place) { __builtin_longjmp(place, 1); }
 
 /* Give way to the scheduler. */
-__attribute__((noinline)) static void wait(State state) {
+CUDA_SHIM_SWITCH give_way() {
   Fiber *me = current;
-  me->state = state;
   leave_to(&me->fake_stack, main_stack, main_size);
-  if (!_setjmp(me->place)) _longjmp(scheduler, 1);
-  arrive(me->fake_stack, nullptr, nullptr);
+  if (!__builtin_setjmp(me->place)) jump(scheduler);
+  arrive(me->fake_stack, &main_stack, &main_size);
+}
+static void wait(uint32_t Warp::*place) {
+  own_warp().ready &= ~own_bit();
+  own_warp().*place |= own_bit();
+  give_way();
 }
 
-static void begin() {
-#ifdef __SANITIZE_ADDRESS__
+CUDA_SHIM_SWITCH begin() {
   arrive(nullptr, &main_stack, &main_size);
-#endif
-  body(body_argument);
-  current->state = State::done;
-  leave_to(nullptr, main_stack, main_size);
-  _longjmp(scheduler, 1);
+  for (;;) { /* a turn is one thread of one block */
+    body(body_argument);
+    own_warp().ready &= ~own_bit();
+    give_way();
+  }
 }
 
-__attribute__((noinline)) static void run(Fiber &fiber) {
+CUDA_SHIM_SWITCH run(Fiber &fiber) {
   current = &fiber;
   leave_to(&main_fake, fiber.stack, STACK);
-  if (!_setjmp(scheduler)) {
-    if (fiber.started) _longjmp(fiber.place, 1);
+  if (!__builtin_setjmp(scheduler)) {
+    if (fiber.started) jump(fiber.place);
     fiber.started = true;
     setcontext(&fiber.first);
   }
@@ -184,8 +203,6 @@ __attribute__((noinline)) static void run(Fiber &fiber) {
 }
 
 /* ---- barriers and warps ------------------------------------------------------------------------------ */
-
-static unsigned lane() { return current->linear % warpSize; }
 
 /* What each lane of `group` gets from the values that all of them brought. */
 static void exchange(Fiber *warp, unsigned group) {
@@ -225,51 +242,52 @@ static void exchange(Fiber *warp, unsigned group) {
 }
 
 /* Let lanes go on whose group is complete; whether there were any. */
-static bool release_warp(Fiber *warp, unsigned lanes) {
+static bool release_warp(unsigned number) {
+  Warp &warp = warps[number];
+  Fiber *lanes = &fibers[number * warpSize];
   bool any = false;
-  for (unsigned i = 0; i < lanes; i++) {
-    if (warp[i].state != State::at_exchange) continue;
-    const Fiber &f = warp[i];
-    bool complete = true;
-    for (unsigned j = 0; j < warpSize && complete; j++) {
-      if (!(f.mask >> j & 1)) continue;
-      /* with another mask, lane j takes part in something else first */
-      complete = j < lanes && warp[j].state == State::at_exchange && warp[j].mask == f.mask;
-      if (complete && warp[j].op != f.op) {
-        fail("%s:%d and %s:%d: lanes %u and %u of a warp meet in different primitives", f.file,
-             f.line, warp[j].file, warp[j].line, i, j);
-        return false;
-      }
+  for (uint32_t left = warp.at_exchange; left != 0;) {
+    const unsigned i = (unsigned)__builtin_ctz(left);
+    const Fiber &f = lanes[i];
+    uint32_t group =
+        0; /* those that are there; with another mask, a lane takes part in something else first */
+    for (uint32_t m = f.mask & warp.at_exchange; m != 0; m &= m - 1) {
+      const unsigned j = (unsigned)__builtin_ctz(m);
+      if (lanes[j].mask == f.mask) group |= 1u << j;
     }
-    if (!complete) continue;
-    const unsigned group = f.mask;
-    exchange(warp, group);
-    for (unsigned j = i; j < lanes; j++)
-      if (group >> j & 1) warp[j].state = State::ready;
+    left &= ~(group | 1u << i);
+    if (group != f.mask) continue;
+    for (uint32_t m = group; m != 0; m &= m - 1) {
+      const Fiber &other = lanes[__builtin_ctz(m)];
+      if (other.op == f.op) continue;
+      fail("%s:%d and %s:%d: lanes %u and %u of a warp meet in different primitives", f.file,
+           f.line, other.file, other.line, i, other.linear % warpSize);
+      return false;
+    }
+    exchange(lanes, group);
+    warp.at_exchange &= ~group;
+    warp.ready |= group;
     any = true;
   }
   return any;
 }
 
 /* Let the block go on if all of it waits at one barrier. */
-static bool release_block() {
-  unsigned waiting = 0, count = 0;
-  for (unsigned t = 0; t < threads; t++) {
-    waiting += fibers[t].state == State::at_barrier;
-    count += fibers[t].state == State::at_barrier && fibers[t].value != 0;
-  }
+static bool release_block(unsigned waiting) {
   if (waiting != threads) return false;
+  unsigned count = 0;
   for (unsigned t = 0; t < threads; t++) {
     const Fiber &f = fibers[t];
-    if (f.line != fibers[0].line || strcmp(f.file, fibers[0].file) != 0) {
-      fail("%s:%d and %s:%d: threads of a block wait at different barriers", fibers[0].file,
-           fibers[0].line, f.file, f.line);
-      return false;
-    }
+    count += f.value != 0;
+    if (f.line == fibers[0].line && strcmp(f.file, fibers[0].file) == 0) continue;
+    fail("%s:%d and %s:%d: threads of a block wait at different barriers", fibers[0].file,
+         fibers[0].line, f.file, f.line);
+    return false;
   }
-  for (unsigned t = 0; t < threads; t++) {
-    fibers[t].result = count;
-    fibers[t].state = State::ready;
+  for (unsigned t = 0; t < threads; t++) fibers[t].result = count;
+  for (Warp &w : warps) {
+    w.ready = w.at_barrier;
+    w.at_barrier = 0;
   }
   return true;
 }
@@ -278,24 +296,24 @@ static bool release_block() {
 static void explain() {
   for (unsigned t = 0; t < threads; t++) {
     const Fiber &f = fibers[t];
-    if (f.state != State::at_exchange) continue;
+    if (!(warps[t / warpSize].at_exchange >> t % warpSize & 1)) continue;
     fail("%s:%d: deadlock: lane %u of a warp waits for lanes %#x, not all of which come", f.file,
          f.line, t % warpSize, f.mask);
     return;
   }
   for (unsigned t = 0; t < threads; t++) {
     const Fiber &f = fibers[t];
-    if (f.state != State::at_barrier) continue;
+    if (!(warps[t / warpSize].at_barrier >> t % warpSize & 1)) continue;
     fail("%s:%d: a barrier is reached by only a part of the block", f.file, f.line);
     return;
   }
 }
 
+/* The thread that fiber number t will be. */
 __attribute__((noinline)) static void prepare(Fiber &f, unsigned t) {
-  f.started = false;
-  f.state = State::ready;
   f.linear = t;
   f.index = dim3(t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y));
+  if (f.started) return;
   getcontext(&f.first);
   f.first.uc_stack.ss_sp = f.stack;
   f.first.uc_stack.ss_size = STACK;
@@ -303,35 +321,57 @@ __attribute__((noinline)) static void prepare(Fiber &f, unsigned t) {
   makecontext(&f.first, begin, 0);
 }
 
+/* Run the ready lanes of a warp until each waits. */
+static void run_warp(unsigned number) {
+  const uint32_t ready = warps[number].ready;
+  const unsigned shuffle = random_state ? draw() % warpSize : 0;
+  for (unsigned i = 0; i < warpSize && !message[0]; i++)
+    if (ready >> (i ^ shuffle) & 1) run(fibers[number * warpSize + (i ^ shuffle)]);
+}
+
 static void run_block() {
-  for (unsigned t = 0; t < threads; t++) prepare(fibers[t], t);
-  const unsigned warps = (threads + warpSize - 1) / warpSize;
-  unsigned order[MOST_THREADS], done = 0;
-  for (unsigned t = 0; t < threads; t++) order[t] = t;
-  while (done < threads) {
-    uint32_t late = 0; /* warps that sit this round out */
+  const unsigned count = (threads + warpSize - 1) / warpSize;
+  memset(warps, 0, sizeof warps);
+  for (unsigned t = 0; t < threads; t++) {
+    prepare(fibers[t], t);
+    warps[t / warpSize].ready |= 1u << t % warpSize;
+  }
+  unsigned order[MOST_THREADS / warpSize], rounds = 0;
+  for (unsigned w = 0; w < count; w++) order[w] = w;
+  uint32_t late = 0; /* warps that sit out, for a number of rounds, or until nobody else can move */
+  while (!message[0]) {
     if (random_state) {
-      for (unsigned t = threads; t > 1; t--) std::swap(order[t - 1], order[draw() % t]);
-      if (chance(2)) late = (uint32_t)draw();
+      for (unsigned w = count; w > 1; w--) std::swap(order[w - 1], order[draw() % w]);
+      if (rounds-- == 0) {
+        late = chance(3) ? 0 : (uint32_t)draw();
+        rounds = chance(2) ? 1000 : draw() % 24;
+      }
     }
     bool moved = false;
-    for (int attempt = 0; attempt < 2 && !moved; attempt++, late = 0)
-      for (unsigned i = 0; i < threads; i++) {
-        Fiber &f = fibers[order[i]];
-        if (f.state != State::ready || (late >> f.linear / warpSize & 1)) continue;
-        run(f);
-        if (message[0]) return;
-        done += f.state == State::done;
+    for (unsigned i = 0; i < count; i++)
+      if (!(late >> order[i] & 1) && warps[order[i]].ready) {
+        run_warp(order[i]);
         moved = true;
       }
-    for (unsigned w = 0; w < warps; w++) {
-      const unsigned first = w * warpSize, left = threads - first;
-      moved |= release_warp(&fibers[first], left < warpSize ? left : warpSize);
+    if (!moved)
+      for (unsigned i = 0; i < count; i++)
+        if (warps[order[i]].ready) {
+          run_warp(order[i]);
+          moved = true;
+          rounds = 0;
+        }
+    unsigned waiting = 0, busy = 0;
+    for (unsigned w = 0; w < count && !message[0]; w++) {
+      if (warps[w].at_exchange) moved |= release_warp(w);
+      waiting += (unsigned)__builtin_popcount(warps[w].at_barrier);
+      busy |= warps[w].ready | warps[w].at_exchange;
     }
-    moved |= release_block();
-    if (!moved && done < threads) explain();
-    if (message[0]) return;
+    if (message[0]) break;
+    if (!busy && waiting == 0) return; /* all have returned */
+    moved |= release_block(waiting);
+    if (!moved) explain();
   }
+  for (Fiber &f : fibers) f.started = false; /* they hang somewhere in the kernel: begin anew */
 }
 
 /* ---- launches ---------------------------------------------------------------------------------------- */
@@ -427,12 +467,9 @@ static int launch(void (*kernel)(A...), const unsigned *grid, const unsigned *bl
   body = &Call<A...>::go;
   body_argument = &whole;
   random_state = seed;
-  while (fibers.size() < threads) {
-    Fiber fresh = {};
-    fresh.stack = (char *)mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    fibers.push_back(fresh);
-  }
+  for (; made < threads; made++)
+    fibers[made].stack = (char *)mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   dynamic_size = dynamic;
   dynamic_memory = (char *)aligned_alloc(128, (dynamic / 128 + 1) * 128);
 #ifdef __SANITIZE_ADDRESS__
@@ -463,7 +500,7 @@ static uint64_t barrier(bool predicate, const char *file, int line) {
   me->value = predicate;
   me->file = file;
   me->line = line;
-  wait(State::at_barrier);
+  wait(&Warp::at_barrier);
   return me->result;
 }
 
@@ -479,13 +516,13 @@ static uint64_t meet(Op op, unsigned mask, uint64_t value, unsigned source, cons
   me->source = source;
   me->file = file;
   me->line = line;
-  wait(State::at_exchange);
+  wait(&Warp::at_exchange);
   return me->result;
 }
 
 /* Others may come first to an atomic. */
 static void atomic_point() {
-  if (chance(8)) wait(State::ready);
+  if (chance(8)) give_way();
 }
 
 template <class T>
@@ -589,10 +626,9 @@ CUDA_SHIM_REDUCE(xor, unsigned, bit_xor)
 static inline void __threadfence() {}
 static inline void __threadfence_block() {}
 static inline void __threadfence_system() {}
-/* Not to return: the fiber is never resumed. */
-static inline void __trap() {
+static inline void __trap() { /* does not return: nobody resumes the fiber */
   cuda_shim::fail("trap");
-  cuda_shim::wait(cuda_shim::State::done);
+  cuda_shim::give_way();
 }
 
 #define CUDA_SHIM_ATOMIC(name, result)                               \

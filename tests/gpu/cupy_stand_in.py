@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -239,17 +240,18 @@ for _name in METHODS.split():
 # Functions of NumPy that CuPy has under the same name, as far as we or array_api_compat use them.
 FUNCTIONS = (
     "abs absolute add all amax amin any arange arccos arccosh arcsin arcsinh arctan arctan2 "
-    "arctanh argmax argmin argsort array_equal atleast_1d atleast_2d bitwise_and bitwise_or "
-    "bitwise_xor broadcast_arrays broadcast_to can_cast ceil clip concatenate conj copysign cos "
-    "cosh count_nonzero cumprod cumsum diag diagonal diff divide dot einsum equal exp expand_dims "
-    "expm1 eye flip floor floor_divide full full_like greater greater_equal hypot identity iinfo "
-    "finfo imag invert isfinite isinf isnan issubdtype kron left_shift less less_equal linspace "
-    "log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul max "
-    "maximum mean meshgrid min minimum moveaxis multiply negative not_equal ones ones_like outer "
-    "pad positive power prod promote_types put_along_axis ravel real remainder repeat reshape "
-    "result_type right_shift roll round searchsorted shape sign signbit sin sinh sort split sqrt "
-    "square squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tensordot tile "
-    "trace transpose tril triu true_divide trunc var where zeros zeros_like"
+    "arctanh argmax argmin argpartition argsort array_equal atleast_1d atleast_2d bitwise_and "
+    "bitwise_or bitwise_xor broadcast_arrays broadcast_to can_cast ceil clip concatenate conj "
+    "copysign cos cosh count_nonzero cumprod cumsum diag diagonal diff divide dot einsum equal "
+    "exp expand_dims expm1 eye finfo flip floor floor_divide full full_like greater greater_equal "
+    "hypot identity iinfo imag invert isfinite isinf isnan issubdtype kron left_shift less "
+    "less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or "
+    "logical_xor matmul max maximum mean meshgrid min minimum moveaxis multiply negative "
+    "not_equal ones ones_like outer pad positive power prod promote_types put_along_axis ravel "
+    "real remainder repeat reshape result_type right_shift roll round searchsorted shape sign "
+    "signbit sin sinh sort split sqrt square squeeze stack std subtract sum swapaxes take "
+    "take_along_axis tan tanh tensordot tile trace transpose tril triu true_divide trunc var "
+    "where zeros zeros_like"
 )
 WAITING_FUNCTIONS = "argwhere flatnonzero nonzero unique"
 TYPES = (
@@ -295,12 +297,13 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 def from_dlpack(array):
     """Share the memory of an array; here, where no device is, of one on the host."""
     host = np.from_dlpack(array)
-    interface = dict(host.__array_interface__, data=(host.ctypes.data, False))
-
-    class Writable:  # NumPy may call it read-only, of which CuPy knows nothing
-        __array_interface__, owner = interface, host
-
-    return _wrap(np.asarray(Writable()))
+    if host.size == 0:
+        return _wrap(host)
+    # NumPy calls it read-only, CuPy knows no such thing
+    size = sum((n - 1) * s for n, s in zip(host.shape, host.strides, strict=True)) + host.itemsize
+    memory = (ctypes.c_char * size).from_address(host.ctypes.data)
+    memory.owner = host
+    return _wrap(np.ndarray(host.shape, host.dtype, memory, strides=host.strides))
 
 
 # ---- streams and devices -------------------------------------------------------------------------
@@ -323,6 +326,16 @@ class Stream:
     def use(self):
         _streams[-1] = self
         return self
+
+    def synchronize(self):
+        _waits()
+
+
+class Event:
+    """A moment of the host's clock: calls are over when they return."""
+
+    def record(self, stream=None):
+        self.time = time.perf_counter()
 
     def synchronize(self):
         _waits()
@@ -508,6 +521,8 @@ def _build():
         Device=Device,
         Stream=Stream,
         ExternalStream=ExternalStream,
+        Event=Event,
+        get_elapsed_time=lambda begin, end: 1e3 * (end.time - begin.time),
         get_current_stream=lambda device_id=-1: _streams[-1],
         is_available=lambda: True,
         runtime=runtime,

@@ -32,17 +32,18 @@ static __device__ __forceinline__ unsigned rl_warp() { return threadIdx.x / RL_W
 static __device__ __forceinline__ unsigned rl_lanes_below() { return (1u << rl_lane()) - 1; }
 
 /* Sum of `value` over the threads before this one, and `total` over all of them.  blockDim.x is a
- * multiple of 32; `scratch`, in shared memory, has 32 words, and is free again after the call. */
-static __device__ uint32_t rl_block_prefix(uint32_t value, uint32_t *scratch, uint32_t *total) {
-  uint32_t sum = value;
+ * multiple of 32; `scratch`, in shared memory, has 32 elements, and is free again after the call. */
+template <class T>
+static __device__ T rl_block_prefix(T value, T *scratch, T *total) {
+  T sum = value;
   for (unsigned by = 1; by < RL_WARP; by *= 2) {
-    const uint32_t before = __shfl_up_sync(RL_ALL_LANES, sum, by);
+    const T before = __shfl_up_sync(RL_ALL_LANES, sum, by);
     if (rl_lane() >= by) sum += before;
   }
   if (rl_lane() == RL_WARP - 1) scratch[rl_warp()] = sum;
   __syncthreads();
   const unsigned warps = blockDim.x / RL_WARP;
-  uint32_t ahead = 0, all = 0;
+  T ahead = 0, all = 0;
   for (unsigned w = 0; w < warps; w++) {
     if (w == rl_warp()) ahead = all;
     all += scratch[w];

@@ -1,0 +1,52 @@
+"""The report of the GPU runs; its figures mean nothing on the stand-in."""
+
+import importlib.util
+from pathlib import Path
+
+import processes
+import pytest
+
+SCRIPT = Path(__file__).parent.parent.parent / "asv_bench" / "gpu_report.py"
+
+
+@pytest.fixture
+def report():
+    spec = importlib.util.spec_from_file_location("gpu_report", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_page(stand_in, report, monkeypatch):
+    small = [report._topk(3, 50, 7, "float32"), report._topk(2, 90, 5, "float64", report._constant)]
+    monkeypatch.setattr(report, "REPEATS", 3)
+    rows = [(case, report.run(stand_in, None, case)) for case in small]
+    assert [found["error"] for _, found in rows] == [0, 0]
+    text = report.page("A device", "CuPy 13", rows)
+    assert "## topk" in text
+    (line,) = (x for x in text.splitlines() if x.startswith("| 3 x 50, k = 7, float32 |"))
+    _, _, error, time, bandwidth, torch, cupy, _ = (cell.strip() for cell in line.split("|"))
+    assert error == "0"
+    assert torch == "-"  # it is not there
+    assert min(float(time), float(cupy)) > 0
+    assert float(bandwidth) >= 0
+
+
+def test_wrong_results_are_told(stand_in, report):
+    case = report._topk(3, 50, 7, "float32")
+    (x,) = case.make()
+    right = case.ours(stand_in.asarray(x))
+    assert case.error(right, x) == 0
+    swapped = type(right)(right.values, right.indices[:, ::-1])
+    assert case.error(swapped, x) > 0
+    assert case.error(type(right)(right.values + 1, right.indices), x) == 1
+
+
+def test_without_a_gpu_it_says_so():
+    code = (
+        f"import sys; sys.modules['cupy'] = None; sys.argv = ['gpu_report']; "
+        f"import runpy; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    )
+    done = processes.run(code)
+    assert done.returncode == 1
+    assert "no report: CuPy is missing" in done.stderr
