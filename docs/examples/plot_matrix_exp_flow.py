@@ -6,8 +6,9 @@ A normalizing flow maps images to Gaussian noise by invertible layers whose Jaco
 determinants, and learns by maximum likelihood.  In a matrix-exponential flow
 (`arXiv:2512.20777 <https://arxiv.org/abs/2512.20777>`_) the layers multiply channels by
 :math:`e^M`, with one matrix for all pixels, or with one for each pixel that other channels decide,
-:math:`y_2 = e^{M(x_1)} x_2 + b(x_1)`.  The inverse is :math:`e^{-M}`, the logarithm of the determinant is the trace of M, and a training
-step takes thousands of exponentials, forward and backward.
+:math:`y_2 = e^{M(x_1)} x_2 + b(x_1)`.  The inverse is :math:`e^{-M}`, the logarithm of the
+determinant is the trace of M, and a training step takes thousands of exponentials, forward and
+backward.
 
 One flow is trained here with four exponentials, on crops of the two photos that scikit-learn
 ships.  The page runs in a minute on one core, so everything is small: 16 x 16 pixels, two levels,
