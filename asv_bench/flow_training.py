@@ -417,16 +417,14 @@ def steps(bench, args):
             row = {"name": name}
             for what, call in calls.items():
                 row[what], row[f"{what}, share"] = shares(bench, name, call)
-            row["memory"] = float("nan") if args.shares_only else memory_of_a_step(args, size, name)
-            print(
-                f"{name:20}"
-                + "".join(
-                    f"{what:>22} {timing.seconds(row[what])}, {100 * row[f'{what}, share']:.1f} %"
-                    for what in calls
-                )
-                + f"{row['memory']:8.0f} MB",
-                flush=True,
+            line = f"{name:20}" + "".join(
+                f"{what:>22} {timing.seconds(row[what])}, {100 * row[f'{what}, share']:.1f} %"
+                for what in calls
             )
+            if not args.shares_only:
+                row["memory"] = memory_of_a_step(args, size, name)
+                line += f"{row['memory']:8.0f} MB"
+            print(line, flush=True)
             rows.append(row)
         timing.keep(bench, f"shares, {title}", rows)
 
