@@ -101,7 +101,30 @@ def test_low_rank_is_the_exponential_of_the_product():
     exact = torch.matrix_exp(first @ second) @ x[:, 6:].permute(0, 2, 3, 1).unsqueeze(-1)
     y, _ = layer(x)
     mine = y[:, 6:].permute(0, 2, 3, 1)
-    assert torch.allclose(mine, exact.squeeze(-1) + shift, rtol=1e-10, atol=1e-11)
+    wanted = exact.squeeze(-1) + shift.permute(0, 2, 3, 1)
+    assert torch.allclose(mine, wanted, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_matrices_of_a_coupling_are_bounded(rank):
+    """Else the first steps of training on photos overflowed, at any usual rate."""
+    layer = MatrixExpCoupling(12, 8, 1, rank=rank)
+    with torch.no_grad():
+        layer.network.last.weight.normal_(0, 100)
+    _, first, second = layer._parameters_of(torch.randn(2, 6, 4, 4))
+    assert first.abs().max() <= layer.limit
+    if rank is None:
+        assert torch.linalg.matrix_norm(first, ord=torch.inf).max() <= 1 + 1e-6
+    else:
+        eye = torch.eye(2, 6)
+        assert (second - eye).abs().max() <= layer.limit + 1e-6
+
+
+def test_convolutions_begin_as_rotations():
+    for n in (2, 12, 48):
+        W = MatrixExp1x1Conv(n, generator=torch.Generator().manual_seed(0)).weight.detach()
+        assert torch.equal(W, -W.mT)
+        assert torch.linalg.matrix_norm(W, ord=2) < 1.5 * torch.pi
 
 
 def test_act_norm_normalises_its_first_batch_only():

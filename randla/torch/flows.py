@@ -7,6 +7,7 @@ so neither is ever solved for.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -107,7 +108,8 @@ class MatrixExp1x1Conv(nn.Module):
         _positive(self, channels=channels)
         self.channels = channels
         W = torch.randn(channels, channels, generator=generator)
-        self.weight = nn.Parameter((W - W.mT) / 2)
+        # its angles reach about pi, as those of a logarithm: larger ones only wrap round
+        self.weight = nn.Parameter((W - W.mT) * (math.pi / math.sqrt(8 * channels)))
 
     def extra_repr(self) -> str:
         """Give the arguments."""
@@ -161,7 +163,8 @@ class MatrixExpCoupling(nn.Module):
     ``y2 = exp(M(x1)) x2 + b(x1)``, with one matrix for each pixel.  Its log-determinant is the sum
     of the traces of M.  Up to 24 channels M is a full matrix, and the action on x2 is computed
     without its exponential; beyond, ``M = A1 A2`` has a low rank t, and ``exp(M) = I + A1
-    phi_1(A2 A1) A2`` takes functions of matrices t x t alone.
+    phi_1(A2 A1) A2`` takes functions of matrices t x t alone.  Entries are a learned limit, at
+    first 1 over the order, times a tanh: without one the first steps of training overflow.
 
     Parameters
     ----------
@@ -202,18 +205,22 @@ class MatrixExpCoupling(nn.Module):
         n = self.order
         self.outputs = n + (n * n if rank is None else 2 * n * rank)
         self.network = network or _Network(n, self.outputs, hidden, blocks)
+        self.limit = nn.Parameter(torch.tensor(1 / n))
 
     def extra_repr(self) -> str:
         """Give the arguments."""
         return f"{self.channels}, rank={self.rank}"
 
     def _parameters_of(self, x1: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Shift (N, H, W, n), and M or its factors, in float32 or wider."""
+        """Shift (N, n, H, W), and M or its factors (N, H, W, ...), in float32 or wider."""
         n, t = self.order, self.rank
-        out = self.network(x1).permute(0, 2, 3, 1)
+        out = self.network(x1)
         if out.dtype in (torch.float16, torch.bfloat16):
             out = out.float()
-        shift, entries = out[..., :n], out[..., n:]
+        # one split, whose gradient is one concatenation; one copy to where matrices are packed,
+        # which the exponential would else make again for its gradient
+        shift, entries = out.split([n, self.outputs - n], dim=1)
+        entries = self.limit * entries.permute(0, 2, 3, 1).contiguous().tanh()
         if t is None:
             return shift, entries.unflatten(-1, (n, n)), None
         # one factor begins away from zero: else neither would ever have a gradient
@@ -227,18 +234,18 @@ class MatrixExpCoupling(nn.Module):
         _images(self, x, self.channels)
         x1, x2 = x.chunk(2, dim=1)
         shift, first, second = self._parameters_of(x1)
-        v = x2.permute(0, 2, 3, 1).to(first.dtype)
-        v = (v if sign > 0 else v - shift).unsqueeze(-1)
+        v = x2.to(first.dtype)
+        v = (v if sign > 0 else v - shift).permute(0, 2, 3, 1).unsqueeze(-1)
         if second is None:
-            w = expm_multiply(sign * first, v)
             trace = first.diagonal(dim1=-2, dim2=-1).sum((1, 2, 3))
+            w = expm_multiply(first if sign > 0 else -first, v)
         else:
             small = second @ first
             w = v + sign * (first @ (phi(sign * small, 1) @ (second @ v)))
             trace = small.diagonal(dim1=-2, dim2=-1).sum((1, 2, 3))
-        w = w.squeeze(-1)
+        w = w.squeeze(-1).permute(0, 3, 1, 2)
         w = w + shift if sign > 0 else w
-        return torch.cat([x1, w.permute(0, 3, 1, 2).to(x.dtype)], dim=1), trace
+        return torch.cat([x1, w.to(x.dtype)], dim=1), trace
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Transform the second half."""
