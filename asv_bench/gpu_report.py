@@ -75,7 +75,145 @@ def _topk(rows: int, n: int, k: int, dtype: str, data: Callable[..., Any] = _nor
     )
 
 
+# ---- expm ----------------------------------------------------------------------------------------
+
+
+def _matrices(batch: int, n: int, norm: float, dtype: str, count: int = 1) -> tuple[Any, ...]:
+    """Gaussian matrices of this 1-norm, and Gaussian companions of norm 1."""
+    rng, found = np.random.default_rng(0), []
+    for size in (norm, *[1.0] * (count - 1)):
+        A = rng.standard_normal((batch, n, n))
+        A *= size / np.abs(A).sum(axis=1).max(axis=1)[:, None, None]
+        found.append(A.astype(dtype))
+    return tuple(found)
+
+
+def _beside_the_cpu(call: Callable[..., Any], last: Callable[[Any], Any] = lambda x: x) -> Any:
+    """Largest difference from the CPU's result for some of the matrices, in roundings."""
+
+    def error(result: Any, *host: np.ndarray) -> float:
+        some = slice(None, None, max(1, len(host[0]) // 64))
+        exact = last(call(*(x[some].astype(np.float64) for x in host)))
+        X = last(result)[some].get()
+        size = np.abs(exact).max(axis=(1, 2))
+        return float((np.abs(X - exact).max(axis=(1, 2)) / size).max() / np.finfo(X.dtype).eps)
+
+    return error
+
+
+def _gradient(torch: Any, function: Callable[..., Any], *tensors: Any) -> Any:
+    given = [x.detach().requires_grad_() for x in tensors[:-1]]
+    return torch.autograd.grad(function(*given), given, tensors[-1])
+
+
+def _expm(batch: int, n: int, norm: float, dtype: str) -> list[Case]:
+    like = f"{batch} x {n}, norm {norm:g}, {dtype}"
+    item = np.dtype(dtype).itemsize * n
+    block = max(1, n // 3)
+
+    def frechet(A: Any, G: Any) -> Any:
+        return randla.expm_frechet(A.swapaxes(-1, -2), G, compute_expm=False)
+
+    def action(A: Any, B: Any) -> Any:
+        return randla.expm_multiply(A, B[..., :block])
+
+    def phi(A: Any) -> Any:
+        return randla.phi(A, 1)
+
+    def both(torch: Any, A: Any, G: Any) -> Any:
+        return _gradient(torch, torch.matrix_exp, A, G)
+
+    return [
+        Case(
+            "expm",
+            like,
+            lambda: _matrices(batch, n, norm, dtype),
+            randla.expm,
+            _beside_the_cpu(randla.expm),
+            50.0,
+            {"torch": lambda torch, A: torch.matrix_exp(A)},
+            lambda A: 2 * A.nbytes,
+        ),
+        Case(
+            "expm, gradient",  # the kernel of a backward pass, beside forward and backward
+            like,
+            lambda: _matrices(batch, n, norm, dtype, 2),
+            frechet,
+            _beside_the_cpu(frechet),
+            50.0,
+            {"torch": both},
+            lambda A, G: 3 * A.nbytes,
+        ),
+        Case(
+            "expm_multiply",
+            like,
+            lambda: _matrices(batch, n, norm, dtype, 2),
+            action,
+            _beside_the_cpu(action),
+            100.0,
+            {"torch": lambda torch, A, B: torch.matrix_exp(A) @ B[..., :block]},
+            lambda A, B: A.nbytes + 2 * batch * item * block,
+        ),
+        Case(
+            "phi",
+            like,
+            lambda: _matrices(batch, n, norm, dtype),
+            phi,
+            _beside_the_cpu(phi),
+            50.0,
+            {},
+            lambda A: 2 * A.nbytes,
+        ),
+    ]
+
+
+def _autograd(batch: int, n: int) -> Case:
+    """Forward and backward of tensors, as a flow trains; ours are tensors on the device too."""
+
+    def ours(A: Any, G: Any) -> Any:
+        import cupy
+        import torch
+
+        import randla.torch
+
+        a, g = torch.from_dlpack(A), torch.from_dlpack(G)
+        return cupy.from_dlpack(_gradient(torch, randla.torch.expm, a, g)[0])
+
+    def exact(A: Any, G: Any) -> Any:
+        return randla.expm_frechet(A.swapaxes(-1, -2), G, compute_expm=False)
+
+    return Case(
+        "autograd",
+        f"{batch} x {n}, norm 1, float32",
+        lambda: _matrices(batch, n, 1.0, "float32", 2),
+        ours,
+        _beside_the_cpu(exact),
+        50.0,
+        {"torch": lambda torch, A, G: _gradient(torch, torch.matrix_exp, A, G)},
+        lambda A, G: 5 * A.nbytes,
+    )
+
+
 CASES = [
+    *(
+        case
+        for batch, n in (
+            (4096, 4),
+            (16384, 6),
+            (1024, 8),
+            (4096, 12),
+            (1024, 16),
+            (1024, 24),
+            (256, 32),
+            (64, 64),
+        )
+        for norm in (1.0, 8.0)
+        for dtype in ("float32", "float64")
+        for case in _expm(batch, n, norm, dtype)
+    ),
+    *(case for case in _expm(8, 256, 1.0, "float32")),
+    _autograd(16384, 6),
+    _autograd(4096, 12),
     *(
         _topk(rows, n, k, dtype)
         for dtype in ("float32", "float64", "float16")

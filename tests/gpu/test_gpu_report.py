@@ -32,6 +32,16 @@ def test_a_page(stand_in, report, monkeypatch):
     assert float(bandwidth) >= 0
 
 
+def test_cases_of_expm(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    for case in report._expm(5, 6, 2.0, "float32"):
+        right = report.run(stand_in, None, case)["error"]
+        assert 0 < right <= case.allowed, case.title
+        host = case.make()
+        off = case.ours(*(stand_in.asarray(x) for x in host)) * (1 + 1e-4)
+        assert case.error(off, *host) > case.allowed
+
+
 def test_wrong_results_are_told(stand_in, report):
     case = report._topk(3, 50, 7, "float32")
     (x,) = case.make()

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.gpu
 def to_gpu(cp, monkeypatch):
     """Move a tensor to the GPU; on the stand-in, have it treated as if it were there."""
     if hasattr(cp, "record"):
-        monkeypatch.setattr(rt._topk, "_on_gpu", lambda x: True)
-        monkeypatch.setattr(rt._topk, "_stream", lambda x: contextlib.nullcontext())
+        monkeypatch.setattr(rt._topk, "on_gpu", lambda x: True)
+        monkeypatch.setattr(rt._topk, "stream", lambda x: contextlib.nullcontext())
         return lambda x: x
     return lambda x: x.cuda()
 
@@ -100,7 +100,7 @@ def test_without_cupy_it_says_what_to_install():
 import sys
 sys.modules["cupy"] = None
 import torch, randla.torch as rt
-rt._topk._on_gpu = lambda x: True
+rt._topk.on_gpu = lambda x: True
 try:
     rt.topk(torch.ones(3), 1)
 except ImportError as error:
