@@ -134,5 +134,7 @@ def constant(key: tuple[Any, ...], values: Any) -> Any:
     key = (cupy.cuda.runtime.getDevice(), *key)
     found = _CONSTANTS.get(key)
     if found is None:
-        found = _CONSTANTS.setdefault(key, cupy.asarray(values()))
+        found = cupy.asarray(values())
+        cupy.cuda.get_current_stream().synchronize()  # other streams may use it at once
+        _CONSTANTS[key] = found
     return found

@@ -59,8 +59,7 @@ def programs(table: list[list[float]], linear: float, real: str) -> np.ndarray:
         [
             *((name, real, _SLOTS) for name in ("left", "right", "rest")),
             ("one", real),
-            ("target", "i4"),
-            ("multiplies", "i4"),
+            *((name, "i4") for name in ("target", "multiplies", "adds", "reserved")),
         ],
         align=True,
     )
@@ -72,7 +71,8 @@ def programs(table: list[list[float]], linear: float, real: str) -> np.ndarray:
     records = np.zeros(1, all_of_them)
 
     def fill(record: Any, into: int, left: Any, right: Any, rest: Any = (), one: float = 0) -> None:
-        record["target"], record["multiplies"], record["one"] = into, bool(left), one
+        record["target"], record["one"] = into, one
+        record["multiplies"], record["adds"] = bool(left), bool(rest)
         for name, terms in (("left", left), ("right", right), ("rest", rest)):
             for slot, weight in terms:
                 record[name][slot] += weight

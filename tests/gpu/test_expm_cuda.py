@@ -133,6 +133,13 @@ def test_huge_norms(cp, n, char):
     assert np.isfinite(E[1]).all()
 
 
+@pytest.mark.parametrize("n", [2, 20, 40])
+def test_overflow_is_infinite(cp, n):
+    """At the last squarings but one already; 0 times infinity would make it NaN."""
+    E = randla.expm(cp.full((1, n, n), 2000.0 / n)).get()
+    assert (E == np.inf).all()
+
+
 @pytest.mark.parametrize("n", [4, 40])
 def test_layouts_and_dtypes(cp, n):
     A = random_matrices("d", n, 4, 2.0)

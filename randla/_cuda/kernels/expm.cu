@@ -3,16 +3,18 @@
 
 /* E = exp(A) for `count` packed row-major matrices; with two parts L, its derivative in the direction D, at A or,
  * adjoint, at A^H.  e and reports may be null.  memory: room for each team, if matrices are not in registers. */
-template <int PARTS>
-static __device__ void run(int n, long long count, const scalar *a, const scalar *d, scalar *e,
-                           scalar *l, const rl_expm_rule *rule, const Schemes *schemes,
-                           scalar *memory, Report *reports, int bytes, int adjoint) {
+template<int PARTS> static __device__ void run(int n, long long count, const scalar *a,
+                                               const scalar *d, scalar *e, scalar *l,
+                                               const rl_expm_rule *rule, const Schemes *schemes,
+                                               scalar *memory, Report *reports, int bytes,
+                                               int adjoint) {
   RL_DYNAMIC_SHARED(unsigned char, shared);
   const int number = threadIdx.x / RL_TEAM;
   const Team team(shared + number * bytes, n);
   const long long teams = (long long)gridDim.x * RL_TEAMS, first = (long long)blockIdx.x * RL_TEAMS;
   Matrices<PARTS, RL_FITS(PARTS)> M;
-  M.place(memory + (first + number) * (PARTS * RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team, RL_EXPM_SLOTS);
+  M.place(memory + (first + number) * (PARTS * RL_EXPM_SLOTS * RL_TEAM * RL_ENTRIES), team,
+          RL_EXPM_SLOTS);
   for (long long i = first + number; i < count; i += teams) {
     const long long at = i * n * n;
     team.each<!RL_FITS(PARTS)>([&](int k, int r, int c) {

@@ -13,7 +13,8 @@ enum { RL_A, RL_A2, RL_A3, RL_Y0, RL_Y1 };
 /* One step of a scheme: K[target] = (sum left_i K_i) (sum right_i K_i) + sum rest_i K_i + one I. */
 struct Step {
   real left[RL_EXPM_SLOTS], right[RL_EXPM_SLOTS], rest[RL_EXPM_SLOTS], one;
-  int target, multiplies; /* multiplies = 0: without the product */
+  int target, multiplies, adds,
+      reserved; /* adds: there is a rest, where 0 times infinity would be NaN */
 };
 /* The steps after A^2; the last leaves the result in y0. */
 struct Scheme {
@@ -35,8 +36,7 @@ struct Report {
 
 /* What a team keeps of them: each thread its entries, in registers while they are few, and else in memory of the
  * team's own, which its caches hold. */
-template <int PARTS, bool IN_REGISTERS>
-struct Matrices {
+template<int PARTS, bool IN_REGISTERS> struct Matrices {
   scalar value[PARTS][RL_EXPM_SLOTS][RL_ENTRIES];
 
   __device__ void place(scalar *, const Team &, int) {}
@@ -49,8 +49,7 @@ struct Matrices {
       if (i == slot) value[part][i][e] = x;
   }
 };
-template <int PARTS>
-struct Matrices<PARTS, false> {
+template<int PARTS> struct Matrices<PARTS, false> {
   scalar *memory;
   int slots; /* of each part; the first RL_EXPM_SLOTS are those of the schemes */
 
@@ -71,21 +70,23 @@ struct Matrices<PARTS, false> {
 };
 
 /* rest + the weighted sum of the matrices */
-template <class M>
-static __device__ __forceinline__ scalar sum_of(const M &matrices, int part, int e,
-                                                const real *weights, scalar rest) {
+template<class M> static __device__ __forceinline__ scalar sum_of(const M &matrices, int part,
+                                                                  int e, const real *weights,
+                                                                  scalar rest) {
 #pragma unroll
   for (int i = 0; i < RL_EXPM_SLOTS; i++) rest = axpy(weights[i], matrices.get(part, i, e), rest);
   return rest;
 }
 
-template <int PARTS, bool IN_REGISTERS>
-static __device__ __forceinline__ void take(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
-                                            const Step *step) {
+template<int PARTS, bool IN_REGISTERS> static __device__ __forceinline__ void take(
+    const Team &team, Matrices<PARTS, IN_REGISTERS> &M, const Step *step) {
   const scalar zero = make(0);
   auto rest = [&](int part, int e, int r, int c, scalar sum) {
-    const scalar one = make(part == 0 && r == c ? step->one : 0);
-    M.set(part, step->target, e, sum_of(M, part, e, step->rest, axpy((real)1, sum, one)));
+    if (step->adds) {
+      const scalar one = make(part == 0 && r == c ? step->one : 0);
+      sum = sum_of(M, part, e, step->rest, axpy((real)1, sum, one));
+    }
+    M.set(part, step->target, e, sum);
   };
   if (step->multiplies)
     product<PARTS, !IN_REGISTERS>(
@@ -105,8 +106,8 @@ struct Survey {
   bool triangular, diagonal;
 };
 
-template <int PARTS, bool IN_REGISTERS>
-static __device__ Survey survey(const Team &team, const Matrices<PARTS, IN_REGISTERS> &M) {
+template<int PARTS, bool IN_REGISTERS> static __device__ Survey
+survey(const Team &team, const Matrices<PARTS, IN_REGISTERS> &M) {
   Survey found = {0, 0, 0, false, false};
   if (team.lane == 0) team.flags[0] = 0;
   found.norm = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.get(0, RL_A, e); });
@@ -118,6 +119,7 @@ static __device__ Survey survey(const Team &team, const Matrices<PARTS, IN_REGIS
   if (sides) atomicOr(team.flags, sides);
   team.sync();
   sides = team.flags[0];
+  team.sync(); /* before another survey clears it */
   found.triangular = sides != 3;
   found.diagonal = sides == 0;
   if (!isfinite(found.norm)) return found;
@@ -134,8 +136,9 @@ static __device__ Survey survey(const Team &team, const Matrices<PARTS, IN_REGIS
     return found;
   const int exponent = ilogb(mean);
   const double mu = ldexp(rint(ldexp(mean, 8 - exponent)), exponent - 8); /* 9 bits */
-  const double fallen = team.norm<!IN_REGISTERS>(
-      [&](int e, int r, int c) { return r == c ? axpy((real)1, M.get(0, RL_A, e), make((real)-mu)) : M.get(0, RL_A, e); });
+  const double fallen = team.norm<!IN_REGISTERS>([&](int e, int r, int c) {
+    return axpy((real)1, M.get(0, RL_A, e), make(r == c ? (real)-mu : 0));
+  });
   if (fallen < RL_EXPM_SHIFT_GAIN * found.norm) {
     found.norm = fallen;
     found.mu = mu;
@@ -144,8 +147,8 @@ static __device__ Survey survey(const Team &team, const Matrices<PARTS, IN_REGIS
 }
 
 /* A <- A 2^-s, A2 <- A2 4^-s */
-template <int PARTS, bool IN_REGISTERS>
-static __device__ void scale(const Team &team, Matrices<PARTS, IN_REGISTERS> &M, int s) {
+template<int PARTS, bool IN_REGISTERS> static __device__ void scale(
+    const Team &team, Matrices<PARTS, IN_REGISTERS> &M, int s) {
   const real f = (real)ldexp(1.0, -s);
 #pragma unroll
   for (int p = 0; p < PARTS; p++)
@@ -157,10 +160,9 @@ static __device__ void scale(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
 
 /* exp of A, and its derivative in the direction that is A's second part, into y0; NaN where A is not
  * finite. */
-template <int PARTS, bool IN_REGISTERS>
-static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
-                                   const rl_expm_rule *rule, const Schemes *schemes,
-                                   Report *report) {
+template<int PARTS, bool IN_REGISTERS> static __device__ void exponential(
+    const Team &team, Matrices<PARTS, IN_REGISTERS> &M, const rl_expm_rule *rule,
+    const Schemes *schemes, Report *report) {
   const Survey found = survey(team, M);
   const bool finite = isfinite(found.norm);
   const real down = (real)ldexp(1.0, -found.huge);
@@ -180,9 +182,10 @@ static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTER
   const bool exact = PARTS == 1 && found.triangular;
   /* step -1: A^2, unless T1 does; then those of the scheme; then squarings */
   for (int step = rl_expm_accepts_t1(rule, b1) ? 0 : -1; step < scheme->count + total; step++) {
-    take(team, M, step < 0                ? &schemes->power
-                  : step < scheme->count ? scheme->steps + step
-                                          : &schemes->squaring);
+    take(team, M,
+         step < 0               ? &schemes->power
+         : step < scheme->count ? scheme->steps + step
+                                : &schemes->squaring);
     if (step < 0) {
       b2 = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.get(0, RL_A2, e); });
       order = rl_expm_choose(rule, b1, b2, &s);
@@ -209,7 +212,8 @@ static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTER
 #endif
       M.set(p, RL_Y0, e, finite ? growth * M.get(p, RL_Y0, e) : bad);
     });
-  const double unit = ldexp(1.0, -s), x1 = b1 * unit, x2 = order == RL_T1 ? x1 * x1 : b2 * unit * unit;
+  const double unit = ldexp(1.0, -s), x1 = b1 * unit,
+               x2 = order == RL_T1 ? x1 * x1 : b2 * unit * unit;
   *report = {rl_expm_order[order], total, rl_expm_products[order] + total, 0,
              rl_expm_error(rule, order, x1, x2) / (x1 > unit ? x1 : unit)};
   if (PARTS == 1 && (found.diagonal || team.n == 1)) *report = {0, 0, 0, 0, 0};

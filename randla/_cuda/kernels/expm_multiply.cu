@@ -38,8 +38,8 @@ extern "C" __global__ void __launch_bounds__(RL_THREADS, 1)
     if (!formed) {
       formed = found.norm > 1e6;
       if (!formed) terms = rl_action_choose(action, found.norm, &steps);
-      formed = formed || (double)terms * steps * p >
-                             n * rl_action_products_of_exp(found.norm, RL_SINGLE);
+      formed = formed ||
+               (double)terms * steps * p > n * rl_action_products_of_exp(found.norm, RL_SINGLE);
     }
     ActionReport done = {terms, steps, terms * steps, 0, 0};
     if (formed) {
@@ -55,7 +55,8 @@ extern "C" __global__ void __launch_bounds__(RL_THREADS, 1)
     }
     team.each([&](int e, int r, int c) {
       const real mu = !formed && r == c ? (real)found.mu : 0;
-      team.left[r * team.ld + c] = formed ? M.get(0, RL_Y0, e) : axpy((real)1, M.get(0, RL_A, e), make(-mu));
+      team.left[r * team.ld + c] =
+          formed ? M.get(0, RL_Y0, e) : axpy((real)1, M.get(0, RL_A, e), make(-mu));
     });
     const real growth = formed ? 1 : exponential_of((real)(found.mu / steps));
     const int block = min(RL_BLOCK_COLUMNS, team.ld); /* rows of shared memory are not longer */

@@ -11,11 +11,11 @@
 
 /* F = phi_k(A), or with two parts L, its derivative in the direction D, at A or, adjoint, at A^H.
  * schemes: of phi_1; taylor: k! / (i + k)!, i = 0 ... 20. */
-template <int PARTS>
-static __device__ void run(int n, int k, long long count, const scalar *a, const scalar *d,
-                           scalar *f, double tol, const Schemes *schemes, const real *taylor,
-                           double factorial, scalar *memory, Report *reports, int bytes,
-                           int adjoint) {
+template<int PARTS> static __device__ void run(int n, int k, long long count, const scalar *a,
+                                               const scalar *d, scalar *f, double tol,
+                                               const Schemes *schemes, const real *taylor,
+                                               double factorial, scalar *memory, Report *reports,
+                                               int bytes, int adjoint) {
   RL_DYNAMIC_SHARED(unsigned char, shared);
   const int number = threadIdx.x / RL_TEAM;
   const Team team(shared + number * bytes, n);
@@ -63,7 +63,8 @@ static __device__ void run(int n, int k, long long count, const scalar *a, const
       const auto low = [&](int part, int e, int r, int c, int begin, int last) {
         scalar sum = make(part == 0 && r == c ? taylor[begin] : 0);
 #pragma unroll 1
-        for (int j = 1; j <= last; j++) sum = axpy(taylor[begin + j], M.get(part, power(j), e), sum);
+        for (int j = 1; j <= last; j++)
+          sum = axpy(taylor[begin + j], M.get(part, power(j), e), sum);
         return sum;
       };
       for (int j = 3, begin = m; begin > 0; j++) {

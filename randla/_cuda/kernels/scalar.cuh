@@ -23,8 +23,8 @@ struct __align__(2 * sizeof(REAL)) scalar {
   real re, im;
 };
 RL_INLINE scalar make(real re) { return {re, 0}; }
-RL_INLINE scalar operator+(scalar x, scalar y) { return {x.re + y.re, x.im + y.im}; }
-RL_INLINE scalar operator*(real c, scalar x) { return {c * x.re, c * x.im}; }
+RL_INLINE scalar operator + (scalar x, scalar y) { return {x.re + y.re, x.im + y.im}; }
+RL_INLINE scalar operator *(real c, scalar x) { return {c * x.re, c * x.im}; }
 RL_INLINE scalar conjugate(scalar x) { return {x.re, -x.im}; }
 RL_INLINE real real_part(scalar x) { return x.re; }
 /* c x + y */
@@ -33,9 +33,12 @@ RL_INLINE scalar axpy(real c, scalar x, scalar y) {
 }
 /* sum + x y */
 RL_INLINE scalar mac(scalar sum, scalar x, scalar y) {
-  return {fused(-x.im, y.im, fused(x.re, y.re, sum.re)), fused(x.im, y.re, fused(x.re, y.im, sum.im))};
+  return {fused(-x.im, y.im, fused(x.re, y.re, sum.re)),
+          fused(x.im, y.re, fused(x.re, y.im, sum.im))};
 }
-RL_INLINE real modulus(scalar x) { return RL_SINGLE ? (real)hypotf(x.re, x.im) : (real)hypot(x.re, x.im); }
+RL_INLINE real modulus(scalar x) {
+  return RL_SINGLE ? (real)hypotf(x.re, x.im) : (real)hypot(x.re, x.im);
+}
 RL_INLINE bool is_zero(scalar x) { return x.re == 0 && x.im == 0; }
 RL_INLINE scalar exponential_of(scalar x) {
   const real size = exponential_of(x.re);

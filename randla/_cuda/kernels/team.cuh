@@ -22,7 +22,7 @@
 
 struct Team {
   int n, columns; /* matrices in hand are n x columns */
-  int ld;         /* distance of rows in shared memory: odd, or threads of one column would share a bank */
+  int ld; /* distance of rows in shared memory: odd, or threads of one column would share a bank */
   int lane, row, column;
   unsigned mask;
   scalar *left, *right, *diagonal;
@@ -37,7 +37,9 @@ struct Team {
     lane = threadIdx.x % RL_TEAM;
     row = lane / RL_COLUMNS;
     column = lane % RL_COLUMNS;
-    mask = RL_TEAM >= RL_WARP ? RL_ALL_LANES : ((1u << (RL_TEAM % 32)) - 1) << (threadIdx.x % RL_WARP / RL_TEAM * RL_TEAM);
+    mask = RL_TEAM >= RL_WARP
+               ? RL_ALL_LANES
+               : ((1u << (RL_TEAM % 32)) - 1) << (threadIdx.x % RL_WARP / RL_TEAM * RL_TEAM);
     numbers = reinterpret_cast<double *>(memory);
     flags = reinterpret_cast<int *>(numbers + 4);
     left = reinterpret_cast<scalar *>(flags + 4);
@@ -55,12 +57,12 @@ struct Team {
 
   /* do_it(entry, row, column) for the entries of this thread; rolled, where none of them is a register, in a
    * tenth of the code and of the time to compile it */
-  template <bool ROLLED = false, class F>
-  __device__ __forceinline__ void each(F do_it) const {
+  template<bool ROLLED = false, class F> __device__ __forceinline__ void each(F do_it) const {
     if (ROLLED) {
 #pragma unroll 1
       for (int e = 0; e < RL_ENTRIES; e++) {
-        const int r = row + RL_ROWS * (e / RL_TILE_COLUMNS), c = column + RL_COLUMNS * (e % RL_TILE_COLUMNS);
+        const int r = row + RL_ROWS * (e / RL_TILE_COLUMNS),
+                  c = column + RL_COLUMNS * (e % RL_TILE_COLUMNS);
         if (r < n && c < columns) do_it(e, r, c);
       }
       return;
@@ -81,7 +83,8 @@ struct Team {
 #pragma unroll
     for (int i = 0; i < RL_TILE_ROWS; i++) x[i] = left + ld * min(row + RL_ROWS * i, n - 1);
 #pragma unroll
-    for (int j = 0; j < RL_TILE_COLUMNS; j++) y[j] = right + min(column + RL_COLUMNS * j, columns - 1);
+    for (int j = 0; j < RL_TILE_COLUMNS; j++)
+      y[j] = right + min(column + RL_COLUMNS * j, columns - 1);
     for (int k = 0; k < n; k++) {
       scalar a[RL_TILE_ROWS], b[RL_TILE_COLUMNS];
 #pragma unroll
@@ -100,8 +103,8 @@ struct Team {
   }
 
   /* sum += X Y, entries given by x(entry), y(entry) */
-  template <bool ROLLED, class F, class G>
-  __device__ __forceinline__ void multiply(F x, G y, scalar *sum) const {
+  template<bool ROLLED, class F, class G> __device__ __forceinline__ void multiply(
+      F x, G y, scalar *sum) const {
     each<ROLLED>([&](int e, int r, int c) {
       left[r * ld + c] = x(e);
       right[r * ld + c] = y(e);
@@ -112,8 +115,7 @@ struct Team {
   }
 
   /* The 1-norm of the matrix of x(entry, row, column), NaN if an entry is; the same in every thread. */
-  template <bool ROLLED, class F>
-  __device__ double norm(F x) const {
+  template<bool ROLLED, class F> __device__ double norm(F x) const {
     each<ROLLED>([&](int e, int r, int c) { left[r * ld + c] = x(e, r, c); });
     sync();
     for (int c = lane; c < n; c += RL_TEAM) {
@@ -131,8 +133,8 @@ struct Team {
 /* Products of values and, with two parts, their derivatives: (X + h X')(Y + h Y') to first order in h.
  * x(part, entry), y likewise; store(part, entry, row, column, sum) may overwrite an operand, for derivatives,
  * which need the values, come first. */
-template <int PARTS, bool ROLLED, class F, class G, class S>
-static __device__ __forceinline__ void product(const Team &team, F x, G y, S store) {
+template<int PARTS, bool ROLLED, class F, class G, class S> static __device__ __forceinline__ void
+product(const Team &team, F x, G y, S store) {
   if (ROLLED) {
 #pragma unroll 1
     for (int part = PARTS - 1; part >= 0; part--) {
