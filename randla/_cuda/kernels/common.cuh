@@ -33,7 +33,8 @@ static __device__ __forceinline__ unsigned rl_lanes_below() { return (1u << rl_l
 
 /* Sum of `value` over the threads before this one, and `total` over all of them.  blockDim.x is a
  * multiple of 32; `scratch`, in shared memory, has 32 elements, and is free again after the call. */
-template<class T> static __device__ T rl_block_prefix(T value, T *scratch, T *total) {
+template <class T>
+static __device__ T rl_block_prefix(T value, T *scratch, T *total) {
   T sum = value;
   for (unsigned by = 1; by < RL_WARP; by *= 2) {
     const T before = __shfl_up_sync(RL_ALL_LANES, sum, by);

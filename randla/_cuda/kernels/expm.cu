@@ -3,11 +3,10 @@
 
 /* E = exp(A) for `count` packed row-major matrices; with two parts L, its derivative in the direction D, at A or,
  * adjoint, at A^H.  e and reports may be null.  memory: room for each team, if matrices are not in registers. */
-template<int PARTS> static __device__ void run(int n, long long count, const scalar *a,
-                                               const scalar *d, scalar *e, scalar *l,
-                                               const rl_expm_rule *rule, const Schemes *schemes,
-                                               scalar *memory, Report *reports, int bytes,
-                                               int adjoint) {
+template <int PARTS>
+static __device__ void run(int n, long long count, const scalar *a, const scalar *d, scalar *e,
+                           scalar *l, const rl_expm_rule *rule, const Schemes *schemes,
+                           scalar *memory, Report *reports, int bytes, int adjoint) {
   RL_DYNAMIC_SHARED(unsigned char, shared);
   const int number = threadIdx.x / RL_TEAM;
   const Team team(shared + number * bytes, n);

@@ -36,7 +36,8 @@ struct Report {
 
 /* What a team keeps of them: each thread its entries, in registers while they are few, and else in memory of the
  * team's own, which its caches hold. */
-template<int PARTS, bool IN_REGISTERS> struct Matrices {
+template <int PARTS, bool IN_REGISTERS>
+struct Matrices {
   scalar value[PARTS][RL_EXPM_SLOTS][RL_ENTRIES];
 
   __device__ void place(scalar *, const Team &, int) {}
@@ -49,7 +50,8 @@ template<int PARTS, bool IN_REGISTERS> struct Matrices {
       if (i == slot) value[part][i][e] = x;
   }
 };
-template<int PARTS> struct Matrices<PARTS, false> {
+template <int PARTS>
+struct Matrices<PARTS, false> {
   scalar *memory;
   int slots; /* of each part; the first RL_EXPM_SLOTS are those of the schemes */
 
@@ -70,16 +72,17 @@ template<int PARTS> struct Matrices<PARTS, false> {
 };
 
 /* rest + the weighted sum of the matrices */
-template<class M> static __device__ __forceinline__ scalar sum_of(const M &matrices, int part,
-                                                                  int e, const real *weights,
-                                                                  scalar rest) {
+template <class M>
+static __device__ __forceinline__ scalar sum_of(const M &matrices, int part, int e,
+                                                const real *weights, scalar rest) {
 #pragma unroll
   for (int i = 0; i < RL_EXPM_SLOTS; i++) rest = axpy(weights[i], matrices.get(part, i, e), rest);
   return rest;
 }
 
-template<int PARTS, bool IN_REGISTERS> static __device__ __forceinline__ void take(
-    const Team &team, Matrices<PARTS, IN_REGISTERS> &M, const Step *step) {
+template <int PARTS, bool IN_REGISTERS>
+static __device__ __forceinline__ void take(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
+                                            const Step *step) {
   const scalar zero = make(0);
   auto rest = [&](int part, int e, int r, int c, scalar sum) {
     if (step->adds) {
@@ -106,8 +109,8 @@ struct Survey {
   bool triangular, diagonal;
 };
 
-template<int PARTS, bool IN_REGISTERS> static __device__ Survey
-survey(const Team &team, const Matrices<PARTS, IN_REGISTERS> &M) {
+template <int PARTS, bool IN_REGISTERS>
+static __device__ Survey survey(const Team &team, const Matrices<PARTS, IN_REGISTERS> &M) {
   Survey found = {0, 0, 0, false, false};
   if (team.lane == 0) team.flags[0] = 0;
   found.norm = team.norm<!IN_REGISTERS>([&](int e, int, int) { return M.get(0, RL_A, e); });
@@ -147,8 +150,8 @@ survey(const Team &team, const Matrices<PARTS, IN_REGISTERS> &M) {
 }
 
 /* A <- A 2^-s, A2 <- A2 4^-s */
-template<int PARTS, bool IN_REGISTERS> static __device__ void scale(
-    const Team &team, Matrices<PARTS, IN_REGISTERS> &M, int s) {
+template <int PARTS, bool IN_REGISTERS>
+static __device__ void scale(const Team &team, Matrices<PARTS, IN_REGISTERS> &M, int s) {
   const real f = (real)ldexp(1.0, -s);
 #pragma unroll
   for (int p = 0; p < PARTS; p++)
@@ -160,9 +163,10 @@ template<int PARTS, bool IN_REGISTERS> static __device__ void scale(
 
 /* exp of A, and its derivative in the direction that is A's second part, into y0; NaN where A is not
  * finite. */
-template<int PARTS, bool IN_REGISTERS> static __device__ void exponential(
-    const Team &team, Matrices<PARTS, IN_REGISTERS> &M, const rl_expm_rule *rule,
-    const Schemes *schemes, Report *report) {
+template <int PARTS, bool IN_REGISTERS>
+static __device__ void exponential(const Team &team, Matrices<PARTS, IN_REGISTERS> &M,
+                                   const rl_expm_rule *rule, const Schemes *schemes,
+                                   Report *report) {
   const Survey found = survey(team, M);
   const bool finite = isfinite(found.norm);
   const real down = (real)ldexp(1.0, -found.huge);

@@ -11,11 +11,11 @@
 
 /* F = phi_k(A), or with two parts L, its derivative in the direction D, at A or, adjoint, at A^H.
  * schemes: of phi_1; taylor: k! / (i + k)!, i = 0 ... 20. */
-template<int PARTS> static __device__ void run(int n, int k, long long count, const scalar *a,
-                                               const scalar *d, scalar *f, double tol,
-                                               const Schemes *schemes, const real *taylor,
-                                               double factorial, scalar *memory, Report *reports,
-                                               int bytes, int adjoint) {
+template <int PARTS>
+static __device__ void run(int n, int k, long long count, const scalar *a, const scalar *d,
+                           scalar *f, double tol, const Schemes *schemes, const real *taylor,
+                           double factorial, scalar *memory, Report *reports, int bytes,
+                           int adjoint) {
   RL_DYNAMIC_SHARED(unsigned char, shared);
   const int number = threadIdx.x / RL_TEAM;
   const Team team(shared + number * bytes, n);

@@ -23,8 +23,8 @@ struct __align__(2 * sizeof(REAL)) scalar {
   real re, im;
 };
 RL_INLINE scalar make(real re) { return {re, 0}; }
-RL_INLINE scalar operator + (scalar x, scalar y) { return {x.re + y.re, x.im + y.im}; }
-RL_INLINE scalar operator *(real c, scalar x) { return {c * x.re, c * x.im}; }
+RL_INLINE scalar operator+(scalar x, scalar y) { return {x.re + y.re, x.im + y.im}; }
+RL_INLINE scalar operator*(real c, scalar x) { return {c * x.re, c * x.im}; }
 RL_INLINE scalar conjugate(scalar x) { return {x.re, -x.im}; }
 RL_INLINE real real_part(scalar x) { return x.re; }
 /* c x + y */

@@ -57,7 +57,8 @@ struct Team {
 
   /* do_it(entry, row, column) for the entries of this thread; rolled, where none of them is a register, in a
    * tenth of the code and of the time to compile it */
-  template<bool ROLLED = false, class F> __device__ __forceinline__ void each(F do_it) const {
+  template <bool ROLLED = false, class F>
+  __device__ __forceinline__ void each(F do_it) const {
     if (ROLLED) {
 #pragma unroll 1
       for (int e = 0; e < RL_ENTRIES; e++) {
@@ -103,8 +104,8 @@ struct Team {
   }
 
   /* sum += X Y, entries given by x(entry), y(entry) */
-  template<bool ROLLED, class F, class G> __device__ __forceinline__ void multiply(
-      F x, G y, scalar *sum) const {
+  template <bool ROLLED, class F, class G>
+  __device__ __forceinline__ void multiply(F x, G y, scalar *sum) const {
     each<ROLLED>([&](int e, int r, int c) {
       left[r * ld + c] = x(e);
       right[r * ld + c] = y(e);
@@ -115,7 +116,8 @@ struct Team {
   }
 
   /* The 1-norm of the matrix of x(entry, row, column), NaN if an entry is; the same in every thread. */
-  template<bool ROLLED, class F> __device__ double norm(F x) const {
+  template <bool ROLLED, class F>
+  __device__ double norm(F x) const {
     each<ROLLED>([&](int e, int r, int c) { left[r * ld + c] = x(e, r, c); });
     sync();
     for (int c = lane; c < n; c += RL_TEAM) {
@@ -133,8 +135,8 @@ struct Team {
 /* Products of values and, with two parts, their derivatives: (X + h X')(Y + h Y') to first order in h.
  * x(part, entry), y likewise; store(part, entry, row, column, sum) may overwrite an operand, for derivatives,
  * which need the values, come first. */
-template<int PARTS, bool ROLLED, class F, class G, class S> static __device__ __forceinline__ void
-product(const Team &team, F x, G y, S store) {
+template <int PARTS, bool ROLLED, class F, class G, class S>
+static __device__ __forceinline__ void product(const Team &team, F x, G y, S store) {
   if (ROLLED) {
 #pragma unroll 1
     for (int part = PARTS - 1; part >= 0; part--) {

@@ -90,7 +90,8 @@ static __device__ void count_digits(const WORD *row, int64_t begin, int64_t end,
 }
 
 /* The bound with one more digit.  `exact`: go on to the last bit even if all of a digit's keys are taken. */
-template<class T> static __device__ Bound choose(const T *bins, Bound b, int shift, bool exact) {
+template <class T>
+static __device__ Bound choose(const T *bins, Bound b, int shift, bool exact) {
   __shared__ uint64_t scratch[RL_WARP];
   __shared__ Bound chosen;
   const unsigned each = (BINS + blockDim.x - 1) / blockDim.x, first = threadIdx.x * each;
