@@ -6,6 +6,8 @@
 
 #include "gemm.h"
 #include "memory.h"
+#include "randla/device/expm_action_rule.h"
+#include "randla/device/expm_rule.h"
 #include "test_common.h"
 #include "threads.h"
 
@@ -107,9 +109,42 @@ static void select_arguments(void) {
   }
 }
 
+/* What CUDA kernels are given: the same choices as here. */
+static void rules_for_devices(void) {
+  rl_expm_rule rule;
+  rl_action_rule action;
+  for (int single = 0; single < 2; single++)
+    for (int derivative = 0; derivative < 2; derivative++) {
+      CHECK_STATUS(rl_expm_get_rule(single, 1e-6, derivative, &rule), RL_OK);
+      for (double b1 = 1e-9; b1 < 1e4; b1 *= 3) {
+        const double b2 = 0.7 * b1 * b1;
+        rl_expm_info info;
+        int s = 0, order = RL_T1;
+        if (!rl_expm_accepts_t1(&rule, b1)) order = rl_expm_choose(&rule, b1, b2, &s);
+        CHECK_STATUS(
+            (single ? rl_sexpm_select : rl_dexpm_select)(1, &b1, &b2, 1e-6, derivative, &info),
+            RL_OK);
+        CHECK(info.order == rl_expm_order[order] && info.scaling == s, "norm %g", b1);
+      }
+    }
+  for (double a = 1e-6; a < 1e3; a *= 4) { /* the least order of the least steps */
+    int steps;
+    CHECK_STATUS(rl_action_get_rule(0, 1e-3, 0, &action), RL_OK);
+    const int order = rl_action_choose(&action, a, &steps);
+    CHECK(a <= action.theta[order - 1] * steps, "norm %g", a);
+    CHECK(a <= action.step * steps && (steps == 1 || a > action.step * (steps - 1)), "norm %g", a);
+    CHECK(order == 1 || a > action.theta[order - 2] * steps, "norm %g", a);
+  }
+  CHECK_STATUS(rl_expm_get_rule(0, 0, 0, NULL), RL_ERR_SIZE);
+  CHECK_STATUS(rl_expm_get_rule(0, 1, 0, &rule), RL_ERR_TOLERANCE);
+  CHECK_STATUS(rl_action_get_rule(1, 0, 0, NULL), RL_ERR_SIZE);
+  CHECK_STATUS(rl_action_get_rule(1, -1, 0, &action), RL_ERR_TOLERANCE);
+}
+
 int main(void) {
   test_begin();
   select_arguments();
+  rules_for_devices();
   for (int ilp64 = 0; ilp64 < 2; ilp64++) {
     ref_blas_use(ilp64);
     expm_s(ilp64);
