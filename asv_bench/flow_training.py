@@ -552,7 +552,8 @@ def train_one(bench, args, size):
     if args.figures:
         samples.pop(CONTROL)
         shown = [row for row in rows if row["name"] != CONTROL]
-        draw(args.figures, f"{args.network}{data.size[0]}", shown, samples)
+        images_of = "fashion" if args.fashion else f"photos{size}"
+        draw(args.figures, f"{args.network}-{images_of}", shown, samples)
 
 
 def draw(folder, name, rows, samples):
