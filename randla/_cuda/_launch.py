@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import cupy
+import numpy as np
 
 from .._core.config import get_include
 
 KERNELS = Path(__file__).parent / "kernels"
+NULL = np.uint64(0)  # a pointer, as an argument of a kernel
 STATIC_LIMIT = 48 * 1024  # bytes of shared memory that a block has without asking
 
 
@@ -46,6 +48,12 @@ class Kernel:
                 self._function.max_dynamic_shared_size_bytes = shared_mem
                 self._allowed[device] = shared_mem
         self._function(grid, block, tuple(args), shared_mem=shared_mem)
+
+
+@functools.cache
+def processors(device: int) -> int:
+    """Multiprocessors of a device."""
+    return int(cupy.cuda.Device(device).attributes["MultiProcessorCount"])
 
 
 _KERNELS: dict[tuple[Any, ...], Kernel] = {}

@@ -83,21 +83,19 @@ def _shared_limit(device: int) -> int:
     return int(cupy.cuda.Device(device).attributes["MaxSharedMemoryPerBlockOptin"])
 
 
-@functools.cache
-def _processors(device: int) -> int:
-    return int(cupy.cuda.Device(device).attributes["MultiProcessorCount"])
-
-
 # Where matrices are kept in memory, teams take one matrix after the other: what is in flight should
 # stay in the cache.
 _BLOCKS_PER_PROCESSOR = 8
 
 
 class Launch:
-    """Launches a kernel with a team for each of `count` matrices of order n."""
+    """Launches a kernel with a team for each matrix that goes into `result`, (count, n, ...)."""
 
-    def __init__(self, stem: str, char: str, n: int, count: int) -> None:
-        self._stem, self._count = stem, count
+    def __init__(self, stem: str, result: Any) -> None:
+        count, n = result.shape[:2]
+        char: str = result.dtype.char
+        self._stem = stem
+        self.n, self.count = np.int32(n), np.int64(count)
         self._shape = shape_for(n)
         self._defines = self._shape.defines(char)
         self._char = char
@@ -107,9 +105,9 @@ class Launch:
     def memory(self, matrices: int) -> Any:
         """Room for so many matrices of each team; none if a team has registers for all of them."""
         if matrices == 0:
-            return np.int64(0)
+            return _launch.NULL
         device = cupy.cuda.runtime.getDevice()
-        self._blocks = min(self._blocks, _BLOCKS_PER_PROCESSOR * _processors(device))
+        self._blocks = min(self._blocks, _BLOCKS_PER_PROCESSOR * _launch.processors(device))
         size = self._blocks * self._shape.teams * matrices * self._shape.room()
         return cupy.empty(size, self._char)
 

@@ -8,7 +8,7 @@ import cupy
 import numpy as np
 
 from .._cpu import expm as core
-from . import _team
+from . import _launch, _team
 from ._team import serves as serves
 
 VARIANTS = list(_team.variants())
@@ -110,7 +110,7 @@ def programs(table: list[list[float]], linear: float, real: str) -> np.ndarray:
 
 
 def memory(launch: _team.Launch, parts: int) -> Any:
-    """What Powers of expm.cuh needs."""
+    """Room for Matrices of expm.cuh, unless they fit into registers."""
     return launch.memory(0 if launch.in_registers(parts) else parts * _SLOTS)
 
 
@@ -134,37 +134,33 @@ def frechet(A: Any, E: Any, shape: tuple[int, ...], char: str, value: bool) -> t
 
 def expm_into(a: Any, e: Any, tol: float, info: Any) -> None:
     """e = exp(a), packed batches; info: from reports(), or None."""
-    count, n = a.shape[:2]
-    char = a.dtype.char
-    launch = _team.Launch("expm", char, n, count)
+    char, launch = a.dtype.char, _team.Launch("expm", a)
     room = memory(launch, 1)
     launch(
         "expm",
-        np.int32(n),
-        np.int64(count),
+        launch.n,
+        launch.count,
         a,
         e,
         rule(tol, char, False),
         schemes(char),
         room,
-        np.int64(0) if info is None else info,
+        _launch.NULL if info is None else info,
         launch.bytes,
     )
 
 
 def frechet_into(a: Any, d: Any, tol: float, e: Any, derived: Any, adjoint: bool = False) -> None:
     """derived: derivative of exp at a, or a^H, in the direction d; e = exp there unless None."""
-    count, n = a.shape[:2]
-    char = a.dtype.char
-    launch = _team.Launch("expm", char, n, count)
+    char, launch = a.dtype.char, _team.Launch("expm", a)
     room = memory(launch, 2)
     launch(
         "frechet",
-        np.int32(n),
-        np.int64(count),
+        launch.n,
+        launch.count,
         a,
         d,
-        np.int64(0) if e is None else e,
+        _launch.NULL if e is None else e,
         derived,
         rule(tol, char, True),
         schemes(char),

@@ -9,7 +9,7 @@ import cupy
 import numpy as np
 
 from .._cpu import expm as core
-from . import _team, expm
+from . import _launch, _team, expm
 
 VARIANTS = list(_team.variants())
 INFO = core.MULTIPLY_INFO
@@ -37,10 +37,10 @@ def spread(X: Any, batch: tuple[int, ...], char: str) -> Any:
 
 def multiply_into(a: Any, b: Any, tol: float, y: Any, info: Any) -> None:
     """y = exp(a) b, packed batches; a batch of one a or b is repeated."""
-    count, n, p = y.shape
+    _, n, p = y.shape
     char = y.dtype.char
     single = char in "fF"
-    launch = _team.Launch("expm_multiply", char, n, count)
+    launch = _team.Launch("expm_multiply", y)
     room = expm.memory(launch, 1)
     action = _team.constant(
         ("action", tol, single),
@@ -48,9 +48,9 @@ def multiply_into(a: Any, b: Any, tol: float, y: Any, info: Any) -> None:
     )
     launch(
         "expm_multiply",
-        np.int32(n),
+        launch.n,
         np.int32(p),
-        np.int64(count),
+        launch.count,
         a,
         np.int64(0 if len(a) == 1 else n * n),
         b,
@@ -60,6 +60,6 @@ def multiply_into(a: Any, b: Any, tol: float, y: Any, info: Any) -> None:
         action,
         expm.schemes(char),
         room,
-        np.int64(0) if info is None else info,
+        _launch.NULL if info is None else info,
         launch.bytes,
     )

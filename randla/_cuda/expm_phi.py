@@ -9,7 +9,7 @@ import cupy
 import numpy as np
 
 from .._cpu import expm as core
-from . import _team, expm
+from . import _launch, _team, expm
 
 VARIANTS = list(_team.variants())
 _TERMS = 21  # of the longest polynomial
@@ -46,35 +46,31 @@ def phi(A: Any, k: int, char: str, tol: float, return_info: bool) -> tuple[Any, 
 
 def phi_into(a: Any, k: int, tol: float, f: Any, info: Any) -> None:
     """f = phi_k(a), k >= 1, packed batches; info: as for expm."""
-    count, n = a.shape[:2]
-    char = a.dtype.char
-    launch = _team.Launch("expm_phi", char, n, count)
+    char, launch = a.dtype.char, _team.Launch("expm_phi", a)
     room = launch.memory(_slots(k))
     launch(
         "phi",
-        np.int32(n),
+        launch.n,
         np.int32(k),
-        np.int64(count),
+        launch.count,
         a,
         f,
         *_constants(k, tol, char),
         room,
-        np.int64(0) if info is None else info,
+        _launch.NULL if info is None else info,
         launch.bytes,
     )
 
 
 def derivative_into(a: Any, k: int, d: Any, tol: float, derived: Any, adjoint: bool) -> None:
     """derived: derivative of phi_k at a, or a^H, in the direction d."""
-    count, n = a.shape[:2]
-    char = a.dtype.char
-    launch = _team.Launch("expm_phi", char, n, count)
+    char, launch = a.dtype.char, _team.Launch("expm_phi", a)
     room = launch.memory(2 * _slots(k))
     launch(
         "phi_derivative",
-        np.int32(n),
+        launch.n,
         np.int32(k),
-        np.int64(count),
+        launch.count,
         a,
         d,
         derived,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import cupy
 import numpy as np
 
-from ._launch import kernel
+from ._launch import NULL, kernel, processors
 
 
 class Type(NamedTuple):
@@ -38,7 +38,6 @@ VARIANTS = tuple({"WORD": f"uint{bits}_t"} for bits in (8, 16, 32, 64))
 _BINS = {8: 256, 16: 256, 32: 2048, 64: 2048}  # as topk.cu has them
 _RADIX = 256
 _NO_NAN = np.iinfo(np.int64).max
-_NULL = np.uint64(0)  # a pointer
 THREADS = 512
 LONG = 1 << 15  # a row of more elements may be cut
 SORT_MOST = 2048  # as many pairs are sorted in shared memory
@@ -58,21 +57,21 @@ def topk(
     kth: number k alone.
     """
     call = _Call(type, x, lengths, flags)
-    first_nan = _NULL
+    first_nan = NULL
     if type.infinity and flags & (RAISE | PROPAGATE):
         first_nan = call.first_nan()
         if flags & RAISE:
             found = first_nan.get() != _NO_NAN
             if found.any():
                 raise FoundNaN(int(np.argmax(found)))
-            first_nan = _NULL
+            first_nan = NULL
     narrow = int(idx is not None and idx.dtype.itemsize == 4)
     out = (_pointer(val), _pointer(idx), narrow, int(kth), first_nan)
     if kth or k == 1 or not flags & SORTED:
         call.select(k, out, kth)
         return
     chosen = cupy.empty((call.rows, k), np.int64)
-    call.select(k, (_NULL, chosen, 0, 0, _NULL), False)
+    call.select(k, (NULL, chosen, 0, 0, NULL), False)
     call.sort(k, chosen, out)
 
 
@@ -96,16 +95,11 @@ def _kernel(name: str, bits: int) -> Any:
 
 
 def _pointer(array: Any) -> Any:
-    return _NULL if array is None else array
+    return NULL if array is None else array
 
 
 def _ceil(a: int, b: int) -> int:
     return -(-a // b)
-
-
-@functools.cache
-def _multiprocessors(device: int) -> int:
-    return int(cupy.cuda.Device(device).attributes["MultiProcessorCount"])
 
 
 @functools.cache
@@ -130,7 +124,7 @@ class _Call:
         self.x = x
         self.ld = x.strides[0] // size if self.rows > 1 else 0
         # kept until the launches are made: the memory pool follows the order of the stream
-        self.lengths = _NULL if lengths is None else cupy.asarray(lengths)
+        self.lengths = NULL if lengths is None else cupy.asarray(lengths)
         self.row = (x, self.ld, n, self.lengths)
         self.order = _order(type, flags)
         self.parts, self.chunk = self._cut(n)
@@ -139,7 +133,7 @@ class _Call:
         """Number and size of the parts of a row, several where rows are too few for the device."""
         if n <= LONG:
             return 1, n
-        blocks = 8 * _multiprocessors(cupy.cuda.runtime.getDevice())
+        blocks = 8 * processors(cupy.cuda.runtime.getDevice())
         chunk = min(max(LONG // 2, _ceil(self.rows * n, blocks)), 1 << 30)
         chunk = _ceil(chunk, THREADS) * THREADS
         return _ceil(n, chunk), chunk

@@ -199,23 +199,22 @@ def _derivative_on_gpu(A: Tensor, E: Tensor, k: int, adjoint: bool) -> Tensor:
         return L
     cuda, n = dispatch.backend("cupy"), shape[-1]
     with stream(A):
-        served = cuda.expm.serves(n, memory(A).dtype.char)
-        e, out = memory(E), memory(L)
-        if served:
-            a = _packed(memory(A), shape)
-            e, out = _packed(e, shape), out.reshape(-1, n, n)
+        a, e, out = memory(A), memory(E), memory(L)
+        if cuda.expm.serves(n, a.dtype.char):
+            a, e, out = _packed(a, shape), _packed(e, shape), out.reshape(-1, n, n)
             if k:
                 cuda.expm_phi.derivative_into(a, k, e, 0.0, out, adjoint)
             else:
                 cuda.expm.frechet_into(a, e, 0.0, None, out, adjoint)
-        elif k == 0:
-            out[...] = randla.expm_frechet(memory(A.mH if adjoint else A), e, compute_expm=False)
-        else:
-            return _by_block(_function_on_gpu, A.mH if adjoint else A, E, k)
+            return L
+        X = A.mH if adjoint else A
+        if k:
+            return _by_block(X, E, k)
+        out[...] = randla.expm_frechet(memory(X), e, compute_expm=False)
     return L
 
 
-def _by_block(function: Any, A: Tensor, E: Tensor, k: int) -> Tensor:
+def _by_block(A: Tensor, E: Tensor, k: int) -> Tensor:
     """L(A, E) as the upper right block of phi_k([[A, E], [0, A]]).
 
     Eight products for three, for matrices of phi that are too large for a kernel.
@@ -224,7 +223,7 @@ def _by_block(function: Any, A: Tensor, E: Tensor, k: int) -> Tensor:
     E, size = _of_size_one(E)
     A, E = torch.broadcast_tensors(A, E)
     Z = torch.cat([torch.cat([A, E], -1), torch.cat([torch.zeros_like(A), A], -1)], -2)
-    return function(Z, k, 0.0, "")[..., :n, n:] * size
+    return _function_on_gpu(Z, k, 0.0, "")[..., :n, n:] * size
 
 
 def _of_size_one(E: Tensor) -> tuple[Tensor, Tensor]:
