@@ -143,39 +143,30 @@ class RowSampling(LinearSketch):
         return result if out is None else _write(result, out, accumulate, A)
 
     def _reference(self, A: Any, axis: int, transposed: bool) -> Any:
-        """A gather, or its adjoint: a sum of rows that are equal, in their order."""
+        """A gather, or its adjoint: the sum of the rows that are equal, in their order."""
         xp = dispatch.namespace(A)
         if xp.isdtype(A.dtype, ("integral", "bool")):
             A = xp.astype(A, xp.float64)
-        row, rows, column, _ = self._block
-        columns = self._columns(None if transposed else A.shape[axis], "S")
+        rows = self._block[1]
+        columns = self._columns(None if transposed else A.shape[axis], "S.T")
         at, indices, weights = self._kept(columns)
-        whole = len(at) == rows
-        if transposed or not whole:  # some rows of the result are zero: one row more says where
-            X = xp.moveaxis(A, axis, 0)
-            rest = X.shape[1:]
-            X = xp.reshape(X, (X.shape[0], math.prod(rest)))
-            S = _as_library(xp, self._entries(columns, "d"), X)
-            Y = (xp.matrix_transpose(S) if transposed else S) @ X
-            return xp.moveaxis(xp.reshape(Y, (Y.shape[0], *rest)), 0, axis)
-        shape = [1] * len(A.shape)
-        shape[axis] = rows
-        like = xp.reshape(_as_library(xp, weights[None], A), tuple(shape))
-        where = _indices_like(xp, indices, A)
-        return xp.take(A, where, axis=axis) * like
-
-    def _of_sparse(
-        self,
-        A: Any,
-        axis: int,
-        transposed: bool,
-        out: Any,
-        accumulate: bool,
-        sparse_output: bool,
-    ) -> Any:
-        if transposed or not sparse_output:
-            return super()._of_sparse(A, axis, transposed, out, accumulate, sparse_output)
-        return super()._of_sparse(A, axis, transposed, out, accumulate, sparse_output)
+        factors = np.zeros(rows)
+        factors[at] = weights
+        if not transposed:
+            where = np.full(rows, columns, np.int64)  # a row of zeros stands there
+            where[at] = indices
+            return _gather(xp, A, where, axis) * _column(xp, factors, A, axis)
+        B = A * _column(xp, factors, A, axis)
+        order = np.argsort(indices, kind="stable")
+        total = None
+        while len(order) or total is None:  # once, unless rows repeat
+            _, first = np.unique(indices[order], return_index=True)
+            where = np.full(columns, rows, np.int64)
+            where[indices[order[first]]] = at[order[first]]
+            part = _gather(xp, B, where, axis)
+            total = part if total is None else total + part
+            order = np.delete(order, first)
+        return total
 
     def _tosparse(self, columns: int, char: str) -> Any:
         from scipy.sparse import csr_array
@@ -230,8 +221,8 @@ def leverage_scores(A: Any, *, exact: bool = False, rng: Any = None) -> Any:
 
     References
     ----------
-    .. [1] P. Drineas, M. Magdon-Ismail, M. W. Mahoney, D. P. Woodruff, "Fast approximation of matrix
-       coherence and statistical leverage", JMLR 13 (2012), arXiv:1109.3843.
+    .. [1] P. Drineas, M. Magdon-Ismail, M. W. Mahoney, D. P. Woodruff, "Fast approximation of
+       matrix coherence and statistical leverage", JMLR 13 (2012), arXiv:1109.3843.
 
     Examples
     --------
@@ -304,10 +295,22 @@ def _integer_weights(p: Any, m: int) -> np.ndarray:
     return np.where(values > 0, np.maximum(1, np.floor(values * 2.0**40)), 0).astype(np.int64)
 
 
-def _indices_like(xp: Any, indices: np.ndarray, A: Any) -> Any:
+def _gather(xp: Any, A: Any, where: np.ndarray, axis: int) -> Any:
+    """A at these places of an axis; the place behind the last one holds zeros."""
     from array_api_compat import device
 
-    return xp.asarray(indices, device=device(A))
+    length = A.shape[axis]
+    if len(where) and where.max() == length:
+        shape = (*A.shape[:axis], 1, *A.shape[axis + 1 :])
+        A = xp.concat([A, xp.zeros(shape, dtype=A.dtype, device=device(A))], axis=axis)
+    return xp.take(A, xp.asarray(where, device=device(A)), axis=axis)
+
+
+def _column(xp: Any, values: np.ndarray, A: Any, axis: int) -> Any:
+    """Real numbers along an axis of A, as an array of its library."""
+    shape = [1] * len(A.shape)
+    shape[axis] = len(values)
+    return xp.reshape(_as_library(xp, values[None], A), tuple(shape))
 
 
 def _write(result: Any, out: Any, accumulate: bool, A: Any) -> Any:

@@ -59,8 +59,8 @@ class SparseSign(LinearSketch):
 
     References
     ----------
-    .. [1] C. Camano, E. N. Epperly, R. A. Meyer, J. A. Tropp, "Faster linear algebra algorithms with
-       structured random matrices", 2025, arXiv:2508.21189 (where it is called SparseStack).
+    .. [1] C. Camano, E. N. Epperly, R. A. Meyer, J. A. Tropp, "Faster linear algebra algorithms
+       with structured random matrices", 2025, arXiv:2508.21189 (where it is called SparseStack).
 
     D. M. Kane, J. Nelson, "Sparser Johnson-Lindenstrauss transforms", Journal of the ACM 61 (2014),
     doi:10.1145/2559902.

@@ -36,8 +36,8 @@ class SRHT(LinearSketch):
 
     Notes
     -----
-    With N the next power of two, ``S[k, i] = (-1)**popcount(row[k] & i) D[i] / sqrt(d)`` where D are
-    random signs and `row` d distinct numbers below N, ascending.
+    With N the next power of two, ``S[k, i] = (-1)**popcount(row[k] & i) D[i] / sqrt(d)`` where D
+    are random signs and `row` d distinct numbers below N, ascending.
 
     **Guarantee.**  A subspace of dimension r is embedded with distortion eps by
     ``d = O((r + log m) log(r) / eps**2)`` rows [1]_; for most matrices ``d = 2 r`` is enough, but
