@@ -33,7 +33,8 @@
   extern const rl_action_kernels rl_action_kernels_##tag; \
   extern const rl_sums_kernels rl_sums_kernels_##tag;     \
   extern const rl_tensor_kernels rl_tensor_kernels_##tag; \
-  extern const rl_topk_kernels rl_topk_kernels_##tag;
+  extern const rl_topk_kernels rl_topk_kernels_##tag;     \
+  extern const rl_sketch_kernels rl_sketch_kernels_##tag;
 LEVELS(X)
 #undef X
 
@@ -44,7 +45,8 @@ static const rl_kernels level[] = {
    &rl_action_kernels_##tag, \
    &rl_sums_kernels_##tag,   \
    &rl_tensor_kernels_##tag, \
-   &rl_topk_kernels_##tag},
+   &rl_topk_kernels_##tag,   \
+   &rl_sketch_kernels_##tag},
     LEVELS(X)
 #undef X
 };

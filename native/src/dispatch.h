@@ -4,6 +4,7 @@
 
 #include "kernels/expm_kernels.h"
 #include "kernels/expm_multiply.h"
+#include "kernels/sketch.h"
 #include "kernels/sketch_tensor.h"
 #include "kernels/sums.h"
 #include "kernels/topk_kernels.h"
@@ -15,6 +16,7 @@ typedef struct {
   const rl_sums_kernels *sums;
   const rl_tensor_kernels *tensor;
   const rl_topk_kernels *topk;
+  const rl_sketch_kernels *sketch;
 } rl_kernels;
 
 /* The level chosen by rl_set_isa(), else the best that this processor has.  Never NULL. */

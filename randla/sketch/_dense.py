@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import numpy as np
 
-from .._core import dispatch, validate
+from .._core import dispatch
 from .._core.random import words
-from ._operator import LinearSketch
+from ._operator import LinearSketch, _deliver
 
 
 class Gaussian(LinearSketch):
@@ -87,7 +88,7 @@ class Gaussian(LinearSketch):
         self._drawn = np.dtype(dtype)
         if self._drawn.char not in "fd":
             raise ValueError(f"dtype must be float32 or float64, got {self._drawn}")
-        self._complex = bool(complex)
+        self._complex, self._sub = bool(complex), 0
 
     def _parameters(self) -> dict[str, Any]:
         drawn = {} if self._drawn.char == "d" else {"dtype": self._drawn.name}
@@ -105,34 +106,49 @@ class Gaussian(LinearSketch):
 
     def _words(self, columns: int, kind: str = "", sub: int = 0) -> np.ndarray:
         single = "GAUSSIAN_SINGLE" if self._drawn.char == "f" else "GAUSSIAN"
-        return super()._words(columns, single, sub)
+        return super()._words(columns, single, self._sub)
 
-    @property
-    def _on_device(self) -> bool:  # type: ignore[override]
-        return not self._complex
+    def _parts(self) -> tuple[Gaussian, Gaussian]:
+        """Two real operators: ``sqrt(2) S`` is the first and 1j times the second."""
+        parts = copy.copy(self), copy.copy(self)
+        for sub, part in enumerate(parts):
+            part._complex, part._sub = False, sub
+        return parts
 
-    def _by_kernels(
-        self, A: Any, axis: int, transposed: bool, out: Any, accumulate: bool, kind: str
+    def _product(
+        self,
+        A: Any,
+        axis: int | None,
+        transposed: bool,
+        out: Any = None,
+        accumulate: bool = False,
+        sparse_output: bool = False,
     ) -> Any:
         if not self._complex:
-            return super()._by_kernels(A, axis, transposed, out, accumulate, kind)
-        validate.compute_char("A", A.dtype)
-        result = self._reference(A, axis, transposed)
-        if out is None:
-            return result
-        validate.output(out, result.shape, result.dtype, A)
-        out[...] = out + result if accumulate else result
-        return out
+            return super()._product(A, axis, transposed, out, accumulate, sparse_output)
+        if accumulate and out is None:
+            raise ValueError("accumulate=True needs an array to add to, got out=None")
+        real, imaginary = (
+            part._product(A, axis, transposed, None, False, sparse_output) for part in self._parts()
+        )
+        result = (real + 1j * imaginary) * math.sqrt(0.5)
+        return result if out is None else _deliver(result, out, accumulate)
 
     def _entries(self, columns: int, char: str) -> np.ndarray:
         if not self._complex:
             return super()._entries(columns, char)
-        parts = np.zeros((2, columns, self._block[1]), "f" if char in "fF" else "d")
-        if parts.size:
-            for sub in (0, 1):
-                dispatch.backend("numpy").sketch.fill(self._words(columns, sub=sub), parts[sub])
-            parts *= 1 / math.sqrt(2)
-        return (parts[0] + 1j * parts[1]).T
+        real, imaginary = (part._entries(columns, char.lower()) for part in self._parts())
+        return (real + 1j * imaginary) * math.sqrt(0.5)
+
+    def _accumulate(self, X: np.ndarray, Y: np.ndarray) -> None:
+        if not self._complex:
+            super()._accumulate(X, Y)
+            return
+        real, imaginary = self._parts()
+        other = np.zeros_like(Y)
+        real._accumulate(X.astype(Y.dtype), Y)
+        imaginary._accumulate(X.astype(Y.dtype), other)
+        Y += 1j * other
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         """Columns i ... j - 1 of standard normals, from their formula: Box and Muller's pairs."""

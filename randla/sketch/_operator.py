@@ -525,6 +525,8 @@ class Accumulator:
         dtype = np.dtype(dtype)
         if dtype.char not in "fdFD":
             raise TypeError(f"dtype must be float32, float64, complex64 or complex128, got {dtype}")
+        if S.dtype.kind == "c":
+            dtype = np.result_type(dtype, np.complex64)
         if n is not None:
             n = validate.integer("n", n)
             validate.inside("n", n, 0, 2**62)
@@ -676,7 +678,12 @@ def _as_library(xp: Any, entries: np.ndarray, like: Any) -> Any:
     from array_api_compat import device
 
     array = xp.asarray(np.ascontiguousarray(entries), device=device(like))
-    real = xp.zeros((), dtype=like.dtype)
-    if xp.isdtype(like.dtype, "complex floating") and entries.dtype.kind != "c":
-        return xp.astype(array, xp.real(real).dtype) + 0 * real
-    return xp.astype(array, like.dtype)
+    complex_like = xp.isdtype(like.dtype, "complex floating")
+    if complex_like == (entries.dtype.kind == "c"):
+        return xp.astype(array, like.dtype)
+    single = like.dtype in (xp.float32, xp.complex64)
+    if complex_like:  # real entries of a complex matrix: without a conversion where it may be
+        return xp.astype(array, xp.float32 if single else xp.float64) + xp.zeros(
+            (), dtype=like.dtype
+        )
+    return xp.astype(array, xp.complex64 if single else xp.complex128)

@@ -15,6 +15,7 @@ typedef struct {
   int64_t kind;
   int64_t d, m;      /* sizes of the whole operator; m counts for the SRHT alone */
   int64_t nnz;       /* nonzeros in a column of RL_KIND_SPARSE_SIGN, 1 .. d */
+  int64_t sub;       /* sub-stream: 0, or what keeps several operators of one stream apart */
   rl_stream stream;
   int64_t row, rows, column, columns;
 } rl_sketch;
