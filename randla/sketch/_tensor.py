@@ -287,9 +287,9 @@ class TensorSketch(_TensorProduct):
         lib = np if kind == "numpy" else dispatch.namespace(xs[0])
         samples = [_samples(lib, x, axis, char) for x, axis in zip(xs, axes, strict=True)]
         samples += [None] * (self.degree - len(samples))
-        result = out if out is not None else lib.empty(shape, dtype)
+        result = out if out is not None else lib.empty(shape, dtype=dtype)
         target = _rows_of(result, axes[0]) if dtype.char == char else None
-        y = lib.empty((math.prod(shape) // self.d, self.d), char) if target is None else target
+        y = lib.empty((math.prod(shape) // self.d, self.d), dtype=char) if target is None else target
         if y.size:
             backend = dispatch.backend(kind).sketch_tensor
             backend.apply(*self._key(), samples, self._scale, [self._constant] * self.degree, y)
