@@ -53,6 +53,31 @@ static void faults_topk(void) {
     }
 }
 
+static void faults_sketch_tensor(void) {
+  for (int d = 8; d <= 12; d += 4)
+    for (int samples = 1; samples <= 40; samples += 39) {
+      double *x = test_alloc(sizeof *x * 3 * (size_t)samples);
+      for (int i = 0; i < 3 * samples; i++) x[i] = test_uniform();
+      guarded y = guarded_new((size_t)(d * samples), sizeof *x);
+      guarded g = guarded_new((size_t)(3 * samples), sizeof *x);
+      rl_dtensor_factor f[3] = {{3, x, 1, 3, 1, 0.5, guarded_data(&g), 1, 3}};
+      f[1] = f[2] = f[0];
+      f[1].x = f[2].x = f[1].gx = f[2].gx = NULL;
+      const rl_stream s = {1, 0};
+      int64_t pointers[41], index[120];
+      for (int i = 0; i <= 40; i++) pointers[i] = 3 * i;
+      for (int i = 0; i < 120; i++) index[i] = i % 3;
+      FAULTS(rl_dtensor(s, d, samples, 3, f, guarded_data(&y), 1, d), y, "tensor, d = %d", d)
+      FAULTS(rl_dtensor_csr(s, d, samples, 3, f, pointers, index, 8, x, guarded_data(&y), 1, d), y,
+             "tensor_csr, d = %d", d)
+      FAULTS(rl_dtensor_vjp(s, d, samples, 3, f, guarded_data(&y), 1, d), g, "tensor_vjp, d = %d",
+             d)
+      guarded_free(&y);
+      guarded_free(&g);
+      free(x);
+    }
+}
+
 int main(void) {
   test_begin();
   ref_blas_use(0);
@@ -70,6 +95,7 @@ int main(void) {
     faults_c();
     faults_z();
     faults_topk();
+    faults_sketch_tensor();
   }
   CHECK(allocations > 0, "no allocation was seen: are faults compiled in?");
   return test_end();
