@@ -35,7 +35,7 @@ static int64_t parts(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 static int dense(const rl_sketch *s) {
   return s->kind == RL_KIND_GAUSSIAN || s->kind == RL_KIND_GAUSSIAN_SINGLE ||
-         s->kind == RL_KIND_RADEMACHER;
+         s->kind == RL_KIND_RADEMACHER || s->kind == RL_KIND_KHATRI_RAO;
 }
 
 /* 2^ceil(log2 m) */
