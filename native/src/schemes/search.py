@@ -1,0 +1,401 @@
+"""Searches schemes for fast matrix multiplication.
+
+A walk in the flip graph over GF(2) (flips.c) along a path of sizes: each begins with the scheme found for
+the size before, extended by the standard products of what is new (Arai, Ichikawa & Hukushima 2024,
+arXiv 2312.16960).  What is found is lifted to the integers (Hensel; Kauers & Moosbauer 2022,
+arXiv 2212.01175, section 5), made sparse by changes of basis, verified, and written as a .def file.
+
+    python search.py 2x2x2:7,2x2x3:11,2x3x3:15,3x3x3:23 --seed 1
+
+The result depends on the arguments alone (not on --seconds, if --checkpoint lets a run go on where another ended).
+Needs a C compiler (the variable CC, or cc).
+"""
+
+import argparse
+import ctypes
+import itertools
+import os
+import pickle
+import random
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MOST = 256  # as in flips.c
+
+
+class Walk(ctypes.Structure):
+    """State of a walk, as in flips.c."""
+
+    _fields_ = (
+        ("random", ctypes.c_uint64),
+        ("steps", ctypes.c_int64),
+        ("idle", ctypes.c_int64),
+        ("patience", ctypes.c_int64),
+        ("rank", ctypes.c_int32),
+        ("best", ctypes.c_int32),
+        ("ones", ctypes.c_int32),
+        ("margin", ctypes.c_int32),
+        ("factor", ctypes.c_uint32 * MOST * 3),
+        ("least", ctypes.c_uint32 * MOST * 3),
+    )
+
+    @classmethod
+    def begin(cls, products, seed, patience, margin):
+        """At `products`, triples of bit vectors."""
+        walk = cls(random=seed, patience=patience, margin=margin)
+        walk.rank = walk.best = len(products)
+        walk.ones = sum(x.bit_count() for p in products for x in p)
+        for r, product in enumerate(products):
+            for f, x in enumerate(product):
+                walk.factor[f][r] = walk.least[f][r] = x
+        return walk
+
+    def products(self):
+        """The best scheme met."""
+        return [tuple(self.least[f][r] for f in range(3)) for r in range(self.best)]
+
+
+def library():
+    """flips.c, compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "flips.so"
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        source = str(HERE / "flips.c")
+        subprocess.run([*compiler, "-O2", "-shared", "-fPIC", "-o", str(file), source], check=True)
+        lib = ctypes.CDLL(str(file))
+    at = ctypes.POINTER(Walk)
+    lib.flips_walk.argtypes = [at, ctypes.c_int64, ctypes.c_int]
+    lib.flips_thin.argtypes = [at, ctypes.c_int64, ctypes.c_int64]
+    lib.flips_wander.argtypes = [at, ctypes.c_int64]
+    return lib
+
+
+# ---- schemes over GF(2) --------------------------------------------------------------------------
+
+
+def standard(size, without=(0, 0, 0)):
+    """The m k n products of the definition, but for those of a smaller size."""
+    m, k, n = size
+    return [
+        (1 << (i * k + l), 1 << (l * n + j), 1 << (i * n + j))
+        for i, l, j in itertools.product(range(m), range(k), range(n))
+        if not (i < without[0] and l < without[1] and j < without[2])
+    ]
+
+
+def extend(products, old, new):
+    """A scheme of size `old` and standard products: a scheme of size `new`."""
+
+    def spread(x, columns, wider):  # bits of a matrix with more columns
+        return sum(1 << (b // columns * wider + b % columns) for b in bits(x))
+
+    columns = [(old[1], new[1]), (old[2], new[2]), (old[2], new[2])]
+    moved = [
+        tuple(spread(x, *c) for x, c in zip(p, columns, strict=True)) for p in products
+    ]
+    return moved + standard(new, old)
+
+
+def bits(x):
+    """Positions of the ones."""
+    return [b for b in range(x.bit_length()) if x >> b & 1]
+
+
+# ---- schemes over the integers: lists of (u, v, w), lists of integers ----------------------------
+
+
+def lengths(size):
+    """Entries of A, of B and of C."""
+    m, k, n = size
+    return m * k, k * n, m * n
+
+
+def defect(scheme, size):
+    """What is left of the Brent equations: {(a, b, c): right side - left side}, without zeros."""
+    m, k, n = size
+    left = {
+        (i * k + l, l * n + j, i * n + j): 1
+        for i, l, j in itertools.product(range(m), range(k), range(n))
+    }
+    for product in scheme:
+        u, v, w = ([(i, x) for i, x in enumerate(f) if x] for f in product)
+        for (a, x), (b, y), (c, z) in itertools.product(u, v, w):
+            left[a, b, c] = left.get((a, b, c), 0) - x * y * z
+    return {at: x for at, x in left.items() if x}
+
+
+def solve(equations, known, support, rng):
+    """x with equations x = known over GF(2), from bit vectors; None without.
+
+    Unknowns of low number are determined first.  Free ones are 0, but those below `support` random if there
+    is `rng`.
+    """
+    width = max(map(int.bit_length, equations))
+    rows = {}
+    for equation, value in zip(equations, known, strict=True):
+        row = equation | value << width
+        while row:
+            pivot = (row & -row).bit_length() - 1
+            if pivot == width:
+                return None
+            if pivot not in rows:
+                rows[pivot] = row
+                break
+            row ^= rows[pivot]
+    x = 1 << width  # meets the right sides
+    for at in range(width - 1, -1, -1):
+        if at in rows:
+            bit = (rows[at] & x).bit_count() & 1
+        else:
+            bit = rng.getrandbits(1) if rng and at < support else 0
+        x |= bit << at
+    return x
+
+
+def lift(products, size, tries=8, seed=0):
+    """A scheme over the integers that is `products` modulo 2; None if none is found.
+
+    Modulo 2^(t + 1), x + 2^t x' solves the Brent equations where x does modulo 2^t if x' solves linear equations
+    over GF(2).  Solutions that only change signs come first: then all is -1, 0 or 1.
+    """
+    count = lengths(size)
+    scheme = [[[x >> i & 1 for i in range(c)] for x, c in zip(p, count, strict=True)] for p in products]
+    places = [(r, f, i) for r in range(len(products)) for f in range(3) for i in range(count[f])]
+    places.sort(key=lambda at: scheme[at[0]][at[1]][at[2]] == 0)  # the ones first
+    number = {at: i for i, at in enumerate(places)}
+    support = sum(x.bit_count() for p in products for x in p)
+    equation = {at: 0 for at in itertools.product(*map(range, count))}
+    for r, product in enumerate(products):
+        ones = [bits(x) for x in product]
+        for f in range(3):
+            where = [range(count[g]) if g == f else ones[g] for g in range(3)]
+            for at in itertools.product(*where):
+                equation[at] ^= 1 << number[r, f, at[f]]
+    rng = random.Random(seed)
+    for attempt in range(tries):
+        lifted = [[list(f) for f in p] for p in scheme]
+        for t in range(1, 6):
+            error = defect(lifted, size)
+            if not error:
+                return lifted
+            if t == 5:
+                break
+            known = [error.get(at, 0) >> t & 1 for at in equation]  # a multiple of 2^t
+            x = solve(list(equation.values()), known, support, rng if attempt else None)
+            if x is None:
+                break
+            for i in bits(x)[:-1]:
+                r, f, at = places[i]
+                value = lifted[r][f][at] + 2**t
+                lifted[r][f][at] = value - 2 ** (t + 1) if value > 2**t else value
+    return None
+
+
+def ones(scheme):
+    """Sum of the moduli of all entries."""
+    return sum(abs(x) for p in scheme for f in p for x in f)
+
+
+def thin(scheme, size):
+    """The scheme in bases where its entries have fewer ones.
+
+    C = A B is also P C R^-1 = (P A Q^-1) (Q B R^-1): for elementary P, Q, R, two factors of each product have a multiple
+    of one row or column added to another.  The best such step is taken until none helps.
+    """
+    m, k, n = size
+    # (factor, whether its row index) that change together: i of A and C, l of A and B, j of B and C
+    pairs = [((0, 1), (2, 1), m), ((0, 0), (1, 1), k), ((1, 0), (2, 0), n)]
+    columns = (k, n, n)
+
+    def added(f, x, rows, to, by, sign):  # row (column) `to` += sign row `by`
+        x, width = list(x), columns[f]
+        for other in range(width if rows else len(x) // width):
+            at = (to * width + other, by * width + other) if rows else (other * width + to, other * width + by)
+            x[at[0]] += sign * x[at[1]]
+        return x
+
+    while True:
+        best, step = ones(scheme), None
+        for (f, f_rows), (g, g_rows), length in pairs:
+            for to, by, sign in itertools.product(range(length), range(length), (1, -1)):
+                if to == by:
+                    continue
+                moved = [list(p) for p in scheme]
+                for p in moved:
+                    p[f] = added(f, p[f], f_rows, to, by, sign)
+                    p[g] = added(g, p[g], g_rows, by, to, -sign)
+                if ones(moved) < best:
+                    best, step = ones(moved), moved
+        if step is None:
+            return scheme
+        scheme = step
+
+
+def definition(name, size, scheme, origin, comment):
+    """The text of the .def file."""
+    lines = ["/* " + "\n * ".join(comment) + " */"]
+    sizes = ", ".join(map(str, (*size, len(scheme))))
+    lines.append(f'SCHEME({name}, {sizes}, "Z", "{origin}")')
+    for p in scheme:
+        factors = ", ".join(f"{f}({', '.join(map(str, x))})" for f, x in zip("UVW", p, strict=True))
+        lines.append(f"PRODUCT({factors})")
+    return "\n".join(lines) + "\n"
+
+
+# ---- the search ----------------------------------------------------------------------------------
+
+
+class Search:
+    """A walk along a path of (size, rank).
+
+    A walk that has taken `budget` steps without a reduction begins anew, from another scheme of the size before: where
+    `wander` more steps lead.
+    """
+
+    def __init__(self, path, seed, patience=50_000, margin=2, budget=200_000_000, report=None):
+        self.path, self.patience, self.margin, self.budget = path, patience, margin, budget
+        self.seed, self.report = seed, report
+        first = standard(path[0][0])
+        self.walks = [Walk.begin(first, self._next_seed(), patience, margin)]
+        self.begun = 0  # steps of the last walk at its last reduction
+        self.spent = 0  # steps of the walks that were given up, and of wandering
+
+    def _next_seed(self):
+        self.seed += 1
+        return self.seed << 32
+
+    def run(self, lib, until=None, chunk=1_000_000):
+        """Goes on; whether the end of the path is reached (else the time is)."""
+        while until is None or time.monotonic() < until:
+            stage = len(self.walks) - 1
+            size, rank = self.path[stage]
+            walk = self.walks[-1]
+            best = walk.best
+            if best > rank:
+                lib.flips_walk(walk, chunk, rank)
+            if walk.best < best:
+                self.begun = walk.steps
+                self._tell(size, walk)
+            if walk.best <= rank:
+                if stage + 1 == len(self.path):
+                    return True
+                self._extend()
+            elif walk.steps - self.begun > self.budget:
+                self.spent += walk.steps
+                self.walks.pop()
+                if not self.walks:
+                    first = standard(self.path[0][0])
+                    self.walks = [Walk.begin(first, self._next_seed(), self.patience, self.margin)]
+                    self.begun = 0
+                else:
+                    lib.flips_wander(self.walks[-1], 10 * chunk)
+                    self._extend()
+        return False
+
+    def _extend(self):
+        stage = len(self.walks) - 1
+        products = extend(self.walks[-1].products(), self.path[stage][0], self.path[stage + 1][0])
+        self.walks.append(Walk.begin(products, self._next_seed(), self.patience, self.margin))
+        self.begun = 0
+        self._tell(self.path[stage + 1][0], self.walks[-1])
+
+    def _tell(self, size, walk):
+        if self.report:
+            steps = self.spent + sum(w.steps for w in self.walks)
+            self.report(f"{'x'.join(map(str, size))}: {walk.best} after {steps / 1e6:.0f} million steps")
+
+    def lifted(self, lib, until=None, thinning=20_000_000, schemes=1):
+        """The sparsest of `schemes` lifted ones; None if the time ends before."""
+        size, walk, best, found = self.path[-1][0], self.walks[-1], None, 0
+        while found < schemes and (until is None or time.monotonic() < until):
+            lib.flips_thin(walk, thinning, 100)
+            scheme = lift(walk.products(), size)
+            if self.report:
+                self.report(f"{walk.ones} ones; lifted: {scheme is not None}")
+            if scheme is not None:
+                found += 1
+                scheme = thin(scheme, size)
+                assert not defect(scheme, size)
+                if best is None or ones(scheme) < ones(best):
+                    best = scheme
+            if found < schemes:
+                lib.flips_wander(walk, thinning)
+        return best if found == schemes else None
+
+
+def read_path(text):
+    """[((m, k, n), rank), ...] of "2x2x2:7,2x2x3:11"."""
+    path = []
+    for part in text.split(","):
+        size, rank = part.split(":")
+        m, k, n = map(int, size.split("x"))
+        path.append(((m, k, n), int(rank)))
+    for (old, _), (new, _) in itertools.pairwise(path):
+        if any(a > b for a, b in zip(old, new, strict=True)):
+            raise ValueError(f"path must not lead to smaller sizes, got {old} before {new}")
+    return path
+
+
+def main():
+    """The command."""
+    parser = argparse.ArgumentParser(description="search schemes for fast matrix multiplication")
+    parser.add_argument("path", help="sizes and ranks on the way, as 2x2x2:7,2x2x3:11")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--patience", type=int, default=50_000, help="idle steps before a plus")
+    parser.add_argument("--margin", type=int, default=2, help="of ranks above the best")
+    parser.add_argument("--budget", type=int, default=200_000_000, help="steps for one reduction")
+    parser.add_argument("--schemes", type=int, default=1, help="to lift, of which the sparsest is taken")
+    parser.add_argument("--seconds", type=float, help="to stop after")
+    parser.add_argument("--checkpoint", type=Path, help="file to go on from")
+    parser.add_argument("--out", type=Path, help=".def file to write")
+    options = parser.parse_args()
+    until = None if options.seconds is None else time.monotonic() + options.seconds
+    lib = library()
+
+    def report(line):
+        print(line, flush=True)
+
+    if options.checkpoint and options.checkpoint.exists():
+        with options.checkpoint.open("rb") as file:
+            state = pickle.load(file)
+        search = Search(read_path(options.path), options.seed, report=report)
+        walks = [Walk.from_buffer_copy(w) for w in state.pop("walks")]
+        search.__dict__.update(state, walks=walks)
+    else:
+        numbers = (options.patience, options.margin, options.budget)
+        search = Search(read_path(options.path), options.seed, *numbers, report)
+    scheme = None
+    if search.run(lib, until):
+        scheme = search.lifted(lib, schemes=options.schemes)
+    elif options.checkpoint:
+        state = {key: x for key, x in search.__dict__.items() if key != "report"}
+        state["walks"] = [bytes(w) for w in search.walks]
+        with options.checkpoint.open("wb") as file:
+            pickle.dump(state, file)
+    if scheme is None:
+        report("not yet")
+        return 1
+    size, rank = search.path[-1]
+    report(f"<{','.join(map(str, size))}:{len(scheme)}> with {ones(scheme)} ones")
+    if options.out:
+        words = [w for w in sys.argv[1:]]
+        for name in ("--seconds", "--checkpoint", "--out"):
+            if name in words:
+                at = words.index(name)
+                del words[at : at + 2]
+        comment = [
+            "Found by search.py, a walk in the flip graph over GF(2), and lifted to the integers:",
+            f"    python search.py {shlex.join(words)}",
+        ]
+        origin = "randla, flip-graph search (native/src/schemes/search.py)"
+        options.out.write_text(definition(options.out.stem, size, scheme, origin, comment))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
