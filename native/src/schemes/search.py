@@ -201,8 +201,8 @@ def ones(scheme):
     return sum(abs(x) for p in scheme for f in p for x in f)
 
 
-def thin(scheme, size):
-    """The scheme in bases where its entries have fewer ones.
+def thin(scheme, size, modulus=0):
+    """The scheme (modulo `modulus`, if not 0) in bases where its entries have fewer ones.
 
     C = A B is also P C R^-1 = (P A Q^-1) (Q B R^-1): for elementary P, Q, R, two factors of each product have a multiple
     of one row or column added to another.  The best such step is taken until none helps.
@@ -217,6 +217,8 @@ def thin(scheme, size):
         for other in range(width if rows else len(x) // width):
             at = (to * width + other, by * width + other) if rows else (other * width + to, other * width + by)
             x[at[0]] += sign * x[at[1]]
+            if modulus:
+                x[at[0]] %= modulus
         return x
 
     while True:
@@ -253,79 +255,93 @@ def definition(name, size, scheme, origin, comment):
 class Search:
     """A walk along a path of (size, rank).
 
-    A walk that has taken `budget` steps without a reduction begins anew, from another scheme of the size before: where
-    `wander` more steps lead.
+    A scheme found on the way must lift to the integers: those that do lead to more that do.  A walk that has taken
+    `budget` steps without a reduction, or whose schemes do not lift, is given up, and the walk before it goes on
+    until it has another scheme to begin from.
     """
 
     def __init__(self, path, seed, patience=50_000, margin=2, budget=200_000_000, report=None):
         self.path, self.patience, self.margin, self.budget = path, patience, margin, budget
         self.seed, self.report = seed, report
-        first = standard(path[0][0])
-        self.walks = [Walk.begin(first, self._next_seed(), patience, margin)]
-        self.begun = 0  # steps of the last walk at its last reduction
-        self.spent = 0  # steps of the walks that were given up, and of wandering
+        self.spent = 0  # steps of the walks that were given up
+        self.walks, self.schemes = [], []
+        self._begin(standard(path[0][0]))
 
-    def _next_seed(self):
-        self.seed += 1
-        return self.seed << 32
-
-    def run(self, lib, until=None, chunk=1_000_000):
-        """Goes on; whether the end of the path is reached (else the time is)."""
+    def run(self, lib, until=None, chunk=1_000_000, tries=4):
+        """The scheme at the end of the path, over the integers; None if the time ends before."""
         while until is None or time.monotonic() < until:
             stage = len(self.walks) - 1
-            size, rank = self.path[stage]
+            rank = self.path[stage][1]
             walk = self.walks[-1]
             best = walk.best
             if best > rank:
                 lib.flips_walk(walk, chunk, rank)
             if walk.best < best:
                 self.begun = walk.steps
-                self._tell(size, walk)
+                self._tell(f"rank {walk.best}")
             if walk.best <= rank:
-                if stage + 1 == len(self.path):
-                    return True
-                self._extend()
-            elif walk.steps - self.begun > self.budget:
-                self.spent += walk.steps
-                self.walks.pop()
-                if not self.walks:
-                    first = standard(self.path[0][0])
-                    self.walks = [Walk.begin(first, self._next_seed(), self.patience, self.margin)]
-                    self.begun = 0
+                scheme = self.lifted(lib, tries)
+                if scheme is None:
+                    self._give_up(lib, chunk)
+                elif stage + 1 == len(self.path):
+                    return scheme
                 else:
-                    lib.flips_wander(self.walks[-1], 10 * chunk)
-                    self._extend()
-        return False
+                    self.schemes.append(scheme)
+                    self._begin(self._start())
+            elif walk.steps - self.begun > self.budget:
+                self._give_up(lib, chunk)
+        return None
 
-    def _extend(self):
-        stage = len(self.walks) - 1
-        products = extend(self.walks[-1].products(), self.path[stage][0], self.path[stage + 1][0])
-        self.walks.append(Walk.begin(products, self._next_seed(), self.patience, self.margin))
-        self.begun = 0
-        self._tell(self.path[stage + 1][0], self.walks[-1])
-
-    def _tell(self, size, walk):
-        if self.report:
-            steps = self.spent + sum(w.steps for w in self.walks)
-            self.report(f"{'x'.join(map(str, size))}: {walk.best} after {steps / 1e6:.0f} million steps")
-
-    def lifted(self, lib, until=None, thinning=20_000_000, schemes=1):
-        """The sparsest of `schemes` lifted ones; None if the time ends before."""
-        size, walk, best, found = self.path[-1][0], self.walks[-1], None, 0
-        while found < schemes and (until is None or time.monotonic() < until):
-            lib.flips_thin(walk, thinning, 100)
-            scheme = lift(walk.products(), size)
-            if self.report:
-                self.report(f"{walk.ones} ones; lifted: {scheme is not None}")
+    def lifted(self, lib, tries, wander=1_000_000):
+        """The scheme of the last walk, or one of the same rank that lifts; None if `tries` do not."""
+        size, walk = self.path[len(self.walks) - 1][0], self.walks[-1]
+        count = lengths(size)
+        for attempt in range(tries):
+            if attempt:
+                lib.flips_wander(walk, wander)
+            binary = [
+                [[x >> i & 1 for i in range(c)] for x, c in zip(p, count, strict=True)]
+                for p in walk.products()
+            ]
+            binary = thin(binary, size, 2)
+            scheme = lift(packed(binary), size)
+            self._tell(f"{ones(binary)} ones, {'lifted' if scheme else 'not lifted'}")
             if scheme is not None:
-                found += 1
-                scheme = thin(scheme, size)
                 assert not defect(scheme, size)
-                if best is None or ones(scheme) < ones(best):
-                    best = scheme
-            if found < schemes:
-                lib.flips_wander(walk, thinning)
-        return best if found == schemes else None
+                return thin(scheme, size)
+        return None
+
+    def _begin(self, products):
+        self.seed += 1
+        self.walks.append(Walk.begin(products, self.seed << 32, self.patience, self.margin))
+        self.begun = 0  # steps of the last walk at its last reduction
+        self._tell(f"rank {len(products)}")
+
+    def _start(self):
+        stage = len(self.schemes) - 1
+        return extend(packed(self.schemes[-1]), self.path[stage][0], self.path[stage + 1][0])
+
+    def _give_up(self, lib, chunk):
+        self.spent += self.walks.pop().steps
+        if not self.walks:
+            self._begin(standard(self.path[0][0]))
+            return
+        lib.flips_wander(self.walks[-1], 10 * chunk)
+        scheme = self.lifted(lib, 4)
+        if scheme is not None:  # else the last will do
+            self.schemes[-1] = scheme
+        self._begin(self._start())
+
+    def _tell(self, what):
+        if self.report:
+            size = "x".join(map(str, self.path[len(self.walks) - 1][0]))
+            steps = self.spent + sum(w.steps for w in self.walks)
+            self.report(f"{size}: {what} after {steps / 1e6:.0f} million steps")
+
+
+def packed(scheme):
+    """Modulo 2, as bit vectors."""
+    return [tuple(sum((x & 1) << i for i, x in enumerate(f)) for f in p) for p in scheme]
 
 
 def read_path(text):
@@ -349,7 +365,6 @@ def main():
     parser.add_argument("--patience", type=int, default=50_000, help="idle steps before a plus")
     parser.add_argument("--margin", type=int, default=2, help="of ranks above the best")
     parser.add_argument("--budget", type=int, default=200_000_000, help="steps for one reduction")
-    parser.add_argument("--schemes", type=int, default=1, help="to lift, of which the sparsest is taken")
     parser.add_argument("--seconds", type=float, help="to stop after")
     parser.add_argument("--checkpoint", type=Path, help="file to go on from")
     parser.add_argument("--out", type=Path, help=".def file to write")
@@ -369,10 +384,8 @@ def main():
     else:
         numbers = (options.patience, options.margin, options.budget)
         search = Search(read_path(options.path), options.seed, *numbers, report)
-    scheme = None
-    if search.run(lib, until):
-        scheme = search.lifted(lib, schemes=options.schemes)
-    elif options.checkpoint:
+    scheme = search.run(lib, until)
+    if scheme is None and options.checkpoint:
         state = {key: x for key, x in search.__dict__.items() if key != "report"}
         state["walks"] = [bytes(w) for w in search.walks]
         with options.checkpoint.open("wb") as file:
