@@ -95,9 +95,7 @@ def extend(products, old, new):
         return sum(1 << (b // columns * wider + b % columns) for b in bits(x))
 
     columns = [(old[1], new[1]), (old[2], new[2]), (old[2], new[2])]
-    moved = [
-        tuple(spread(x, *c) for x, c in zip(p, columns, strict=True)) for p in products
-    ]
+    moved = [tuple(spread(x, *c) for x, c in zip(p, columns, strict=True)) for p in products]
     return moved + standard(new, old)
 
 
@@ -164,7 +162,9 @@ def lift(products, size, tries=8, seed=0):
     over GF(2).  Solutions that only change signs come first: then all is -1, 0 or 1.
     """
     count = lengths(size)
-    scheme = [[[x >> i & 1 for i in range(c)] for x, c in zip(p, count, strict=True)] for p in products]
+    scheme = [
+        [[x >> i & 1 for i in range(c)] for x, c in zip(p, count, strict=True)] for p in products
+    ]
     places = [(r, f, i) for r in range(len(products)) for f in range(3) for i in range(count[f])]
     places.sort(key=lambda at: scheme[at[0]][at[1]][at[2]] == 0)  # the ones first
     number = {at: i for i, at in enumerate(places)}
@@ -183,10 +183,14 @@ def lift(products, size, tries=8, seed=0):
             error = defect(lifted, size)
             if not error:
                 return lifted
+            if t == 1 and any(x % 2 for x in error.values()):
+                raise ValueError("products must be a scheme over GF(2)")
             if t == 5:
                 break
             known = [error.get(at, 0) >> t & 1 for at in equation]  # a multiple of 2^t
             x = solve(list(equation.values()), known, support, rng if attempt else None)
+            if x is None and t == 1:
+                return None
             if x is None:
                 break
             for i in bits(x)[:-1]:
@@ -215,7 +219,11 @@ def thin(scheme, size, modulus=0):
     def added(f, x, rows, to, by, sign):  # row (column) `to` += sign row `by`
         x, width = list(x), columns[f]
         for other in range(width if rows else len(x) // width):
-            at = (to * width + other, by * width + other) if rows else (other * width + to, other * width + by)
+            at = (
+                (to * width + other, by * width + other)
+                if rows
+                else (other * width + to, other * width + by)
+            )
             x[at[0]] += sign * x[at[1]]
             if modulus:
                 x[at[0]] %= modulus
