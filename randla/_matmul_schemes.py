@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -66,12 +65,12 @@ class Scheme:
 
     @property
     def exponent(self) -> float:
-        """``3 log(rank) / log(m k n)``: that of recursion to the end, by the scheme and its rotations."""
+        """``3 log(rank) / log(m k n)``: that of recursion to the end."""
         return 3 * math.log(self.rank) / math.log(self.m * self.k * self.n)
 
     @property
     def additions(self) -> int:
-        """Additions and subtractions of blocks of one level, common sub-expressions counted once."""
+        """Additions and subtractions of blocks, common sub-expressions counted once."""
         return sum(self.sums)
 
     @property
@@ -100,7 +99,7 @@ class Scheme:
         weights = [sum(map(abs, u)) * sum(map(abs, v)) for u, v, _ in self.products()]
         columns = zip(*self.w, strict=True)
         most = max(sum(abs(x) * y for x, y in zip(c, weights, strict=True)) for c in columns)
-        return most / math.prod(self.denominators)
+        return float(most / math.prod(self.denominators))
 
     def products(self) -> Iterable[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
         """Rows of u, v and w, product by product."""
@@ -119,8 +118,8 @@ class Scheme:
         one = math.prod(self.denominators)
         m, k, n = self.m, self.k, self.n
         right = {
-            (i * k + l, l * n + j, i * n + j): one
-            for i, l, j in itertools.product(range(m), range(k), range(n))
+            (i * k + h, h * n + j, i * n + j): one
+            for i, h, j in itertools.product(range(m), range(k), range(n))
         }
         return {at: x for at, x in left.items() if x} == right
 
@@ -170,16 +169,16 @@ class Scheme:
         Scheme('strassen.strassen', <4,4,4:49>, exponent 2.8074, 198 additions, growth 219.88)
         """
         columns = ((self.k, other.k), (self.n, other.n), (self.n, other.n))
-        factors = tuple(
+        u, v, w = (
             tuple(_kron(x, y, *c) for x in mine for y in theirs)
             for mine, theirs, c in zip(
                 (self.u, self.v, self.w), (other.u, other.v, other.w), columns, strict=True
             )
         )
-        d = tuple(x * y for x, y in zip(self.denominators, other.denominators, strict=True))
+        d_u, d_v, d_w = (x * y for x, y in zip(self.denominators, other.denominators, strict=True))
         # the outer sums are of matrices, each of as many blocks as the inner scheme has
         sizes = (other.m * other.k, other.k * other.n, other.m * other.n)
-        sums = tuple(
+        a, b, c = (
             s * size + self.rank * t
             for s, size, t in zip(self.sums, sizes, other.sums, strict=True)
         )
@@ -191,10 +190,12 @@ class Scheme:
             self.rank * other.rank,
             "Q" if "Q" in (self.field, other.field) else "Z",
             self.origin if self.origin == other.origin else f"{self.origin}; {other.origin}",
-            *factors,
-            d,
-            sums,
-        )  # type: ignore[arg-type]
+            u,
+            v,
+            w,
+            (d_u, d_v, d_w),
+            (a, b, c),
+        )
 
 
 def _transposed(rows: Rows, down: int, across: int) -> Rows:
@@ -294,9 +295,9 @@ class OmegaBound(NamedTuple):
 def omega_history() -> list[OmegaBound]:
     """Upper bounds on omega, the exponent of matrix multiplication, as they became known.
 
-    n by n matrices can be multiplied in O(n^(omega + eps)) operations for every eps > 0.  All bounds after the first are
-    of theoretical interest: the size from which on such an algorithm would win is beyond every
-    computer.  What `matmul` uses is in `matmul_schemes`.
+    n by n matrices can be multiplied in O(n^(omega + eps)) operations for every eps > 0.  All
+    bounds after the first are of theoretical interest: the size from which on such an algorithm
+    would win is beyond every computer.  What can be used is in `matmul_schemes`.
 
     Returns
     -------

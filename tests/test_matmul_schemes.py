@@ -1,4 +1,4 @@
-"""Schemes: the Brent equations, derived schemes, the plans that run them, the search that finds them."""
+"""Schemes: Brent equations, derived schemes, the plans that run them, the search for them."""
 
 import dataclasses
 import importlib.util
@@ -271,8 +271,8 @@ def test_plans_compute_the_product_exactly(name):
     assert counted == s.additions == sum(s.sums)
     for i, j in itertools.product(range(s.m), range(s.n)):
         wanted = np.zeros((s.m * s.k, s.k * s.n), dtype=np.int64)
-        for l in range(s.k):
-            wanted[i * s.k + l, l * s.n + j] = 1
+        for h in range(s.k):
+            wanted[i * s.k + h, h * s.n + j] = 1
         assert (c[i * s.n + j] == wanted / float(scale)).all()
 
 
@@ -283,8 +283,8 @@ def test_plans_multiply_matrices(name):
     rng = np.random.default_rng(5)
     a = rng.integers(-9, 10, (s.m, 2, s.k, 3))
     b = rng.integers(-9, 10, (s.k, 3, s.n, 4))
-    blocks_a = [a[i, :, l] for i in range(s.m) for l in range(s.k)]
-    blocks_b = [b[l, :, j] for l in range(s.k) for j in range(s.n)]
+    blocks_a = [a[i, :, h] for i in range(s.m) for h in range(s.k)]
+    blocks_b = [b[h, :, j] for h in range(s.k) for j in range(s.n)]
     c, _ = run(name, blocks_a, blocks_b, add, np.matmul)
     product = a.reshape(2 * s.m, 3 * s.k) @ b.reshape(3 * s.k, 4 * s.n)
     ours = np.array(c).reshape(s.m, s.n, 2, 4).transpose(0, 2, 1, 3).reshape(2 * s.m, 4 * s.n)

@@ -14,12 +14,12 @@ enum { MOST = 256 };
 
 typedef struct {
   uint64_t random;
-  int64_t steps, idle;       /* so far; since the last reduction or plus */
-  int64_t patience;          /* a plus after so many idle steps */
-  int32_t rank, best, ones;  /* ones: of the best, least so far */
-  int32_t margin;            /* of ranks above the best */
+  int64_t steps, idle;      /* so far; since the last reduction or plus */
+  int64_t patience;         /* a plus after so many idle steps */
+  int32_t rank, best, ones; /* ones: of the best, least so far */
+  int32_t margin;           /* of ranks above the best */
   uint32_t factor[3][MOST];
-  uint32_t least[3][MOST];   /* the best: of lowest rank, then with fewest ones */
+  uint32_t least[3][MOST]; /* the best: of lowest rank, then with fewest ones */
 } walk;
 
 /* splitmix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195) */

@@ -1,14 +1,15 @@
-"""Turns the schemes of this folder into plans (plan.h): writes plans.inc, and plans.def with the additions.
+"""Turns the schemes of this folder into plans (plan.h): plans.inc; plans.def has the additions.
 
     python plan.py            # write both
     python plan.py --check    # exit with 1 if they are not what would be written
 
 Three steps for each scheme:
-1. Common sub-expressions of the sums of A, of B and of C, by a greedy search with random ties, the best of many.
-2. An order of the products, cut into batches, in which few temporaries live at a time, by annealing.  Each batch is one
-   pass over A, one over B, its products, and one pass over C: the fewest batches whose workspace is at most that of one
-   copy of A, B and C each.
-3. Storage: sums and products of C are computed where a block of C is not needed yet, if they can be.
+1. Common sub-expressions of the sums of A, of B and of C: a greedy search with random ties, the
+   best of many.
+2. The products in batches such that few temporaries live at a time, by annealing.  Each batch is
+   one pass over A, one over B, its products, and one pass over C: the fewest batches whose
+   workspace is at most that of one copy of A, B and C each.
+3. Storage: sums and products of C are computed where a block of C is not needed yet, if possible.
 """
 
 import argparse
@@ -47,8 +48,8 @@ def schemes_module():
 
 
 # ---- sums with common sub-expressions ------------------------------------------------------------
-# A form is {symbol: coefficient}.  A program is {symbol: form}: first the symbols that it is asked for, then those
-# that it introduces, ("s", i).
+# A form is {symbol: coefficient}.  A program is {symbol: form}: first the symbols that it is asked
+# for, then those that it introduces, ("s", i).
 
 
 def additions(program):
@@ -147,8 +148,8 @@ def sorted_program(program):
 class Sums:
     """The sums of a scheme as three programs.
 
-    `left[r]`, `right[r]`: the symbol that product r takes, ("a", i), ("b", i) or a name of the program; products
-    of the same side with proportional sums share one.  Products are ("p", r), blocks of C ("c", i).
+    Blocks are ("a", i), ("b", i) and ("c", i), products ("p", r).  `operands[side][r]`: the symbol
+    that product r takes; products with proportional sums share one.
     """
 
     def __init__(self, scheme, tries):
@@ -203,7 +204,10 @@ class Sums:
         self._choose_signs()
 
     def _choose_signs(self):
-        """Sums change their signs, so that few coefficients on side C are negative: a product adds for nothing."""
+        """Change signs of sums, so that few coefficients on side C are negative.
+
+        BLAS adds a product for nothing, where it can begin a sum.
+        """
         results = self.programs[2]
 
         def flip(side, name):
@@ -243,7 +247,7 @@ class Sums:
 
 
 def spans(sums, batch):
-    """(first, last) batch in which each temporary lives, on each side; batch[r]: that of product r."""
+    """(first, last) batch in which each temporary lives, by side; and when those of C are complete."""
     found = []
     for side in range(2):
         program, span = sums.programs[side], {}
@@ -271,7 +275,7 @@ def spans(sums, batch):
 
 
 def load(sums, batch, count):
-    """About the most temporaries that live in a batch, and all of them, in units of the matrices."""
+    """About the most temporaries that live in a batch, and a little of all; in matrices."""
     live = [0.0] * count
     found, _ = spans(sums, batch)
     for side, span in enumerate(found):
@@ -330,8 +334,8 @@ def side_steps(sums, side, batch, count):
 def result_steps(sums, batch, count, homeless=()):
     """[[steps of a batch]] on side C: products, a pass, products that are added to what there is.
 
-    Where a product or a sum of many uses, `x`, is all that a block of C has yet, it lives there: home[x].  Raises
-    Conflict(x) if that cannot be.
+    Where a product or a sum, `x`, is all that a block of C has yet, it lives there: home[x].
+    Raises Conflict(x) if that cannot be.
     """
     program = {name: dict(form) for name, form in sums.programs[2].items()}
     _, ready = spans(sums, batch)
@@ -391,11 +395,11 @@ def result_steps(sums, batch, count, homeless=()):
                 inputs[z][p] = program[z][p]
         for p in late[:]:  # nothing to be subtracted from
             z = users[p][0]
-            if program[z][p] < 0 and z not in started and z not in inputs:
-                if not any(users[q][0] == z and program[z][q] > 0 for q in late):
-                    late.remove(p)
-                    products.append(p)
-                    inputs[z][p] = -1
+            begins = any(users[q][0] == z and program[z][q] > 0 for q in late)
+            if program[z][p] < 0 and z not in started and z not in inputs and not begins:
+                late.remove(p)
+                products.append(p)
+                inputs[z][p] = -1
         for p in products:
             settle(p, t)
             before.append(product("=", p, p))
@@ -424,8 +428,7 @@ def result_steps(sums, batch, count, homeless=()):
             started.add(z)
             if len(form) > 1 or home.get(next(iter(form))) != z:
                 after.append(("C", z, form))
-            if z in taken:  # what lived there has been used
-                del taken[z]
+            taken.pop(z, None)  # what lived there has been used
         for p in late:
             z = users[p][0]
             if z in taken:  # lives there until a later batch
@@ -456,7 +459,7 @@ def steps_of(sums, count, seed, annealing):
 
 
 def numbered(steps, home, blocks):
-    """Steps with numbers of blocks, temporaries reused as soon as they can be; and how many of them."""
+    """Steps with numbers of blocks, reused as soon as they can be; and how many temporaries."""
     side_of = {"A": 0, "B": 1, "C": 2}
 
     def uses(step):  # (side, symbol) read, then the one written
@@ -483,16 +486,21 @@ def numbered(steps, home, blocks):
         s = place(side, s)
         return own(side, s) if own(side, s) is not None else number[side, s]
 
+    def release(at, terms, kept=None):
+        """Temporaries that are read for the last time can be used again."""
+        for side, s, index in terms:
+            key = side, place(side, s)
+            used_up = own(*key) is None and last[key] == at
+            if used_up and key != kept and index not in free[side]:
+                free[side].append(index)
+
     out = []
     for at, step in enumerate(steps):
         read, (side, target) = uses(step)
         terms = [(side_, s, block(side_, s)) for side_, s in read]
         key = (side, place(side, target))
-        for side_, s, index in terms:  # may be written over by this very step
-            if own(side_, place(side_, s)) is None and last[side_, place(side_, s)] == at:
-                if side_ == side and step[0] in side_of:
-                    if index not in free[side_]:
-                        free[side_].append(index)
+        if step[0] in side_of:  # a sum may be written over one of its terms
+            release(at, terms)
         if own(*key) is None and key not in number:
             if free[side]:
                 number[key] = min(free[side])
@@ -505,10 +513,7 @@ def numbered(steps, home, blocks):
             out.append((step[0], block(side, target), form))
         else:
             out.append((step[0], block(side, target), terms[0][2], terms[1][2]))
-            for side_, s, index in terms:
-                if own(side_, place(side_, s)) is None and last[side_, place(side_, s)] == at:
-                    if (side_, place(side_, s)) != key and index not in free[side_]:
-                        free[side_].append(index)
+            release(at, terms, key)
     return out, tuple(x - y for x, y in zip(most, blocks, strict=True))
 
 
@@ -572,12 +577,13 @@ def rendered(plans):
             lines += array("int8_t", f"{s.name}_{letter}", [str(x) for row in rows for x in row])
         lines += array("rl_plan_term", f"{s.name}_terms", terms)
         lines += array("rl_plan_step", f"{s.name}_steps", steps)
+        below, temporaries = (", ".join(map(str, x)) for x in (s.denominators, plan.temporaries))
         scale = 1 / math.prod(s.denominators)
         table += [
             f'    {{"{s.name}", "{s.field}", "{s.origin}",',
             f"     {s.m}, {s.k}, {s.n}, {s.rank}, {s.name}_u, {s.name}_v, {s.name}_w,",
-            f"     {', '.join(map(str, s.denominators))}, {{{', '.join(map(str, plan.temporaries))}}}, "
-            f"{scale!r}, {len(steps)}, {s.name}_steps, {s.name}_terms}},",
+            f"     {below}, {{{temporaries}}}, {scale!r}, {len(steps)}, {s.name}_steps,"
+            f" {s.name}_terms}},",
         ]
     return "\n".join([*lines, "static const rl_plan rl_plans[] = {", *table, "};", ""])
 
@@ -585,8 +591,8 @@ def rendered(plans):
 def listed(plans):
     """The text of plans.def."""
     lines = [
-        "/* Written by plan.py: the schemes in the order of plans.inc, with the additions of blocks of A, of B and of",
-        " * C that their plans do. */",
+        "/* Written by plan.py: the schemes in the order of plans.inc, with the additions of blocks",
+        " * of A, of B and of C that their plans do. */",
     ]
     for plan in plans:
         lines.append(f"ADDITIONS({plan.scheme.name}, {', '.join(map(str, plan.additions))})")
@@ -609,9 +615,9 @@ def main():
     plans = all_plans()
     for plan in plans:
         print(
-            f"{plan.scheme.name}: {plan.scheme.plain_additions} additions, {sum(plan.additions)} after"
-            f" sharing; {plan.batches} batches, {plan.passes()} passes, temporaries {plan.temporaries}"
-            f" (workspace {plan.workspace():.2f})"
+            f"{plan.scheme.name}: {plan.scheme.plain_additions} additions,"
+            f" {sum(plan.additions)} after sharing; {plan.batches} batches, {plan.passes()} passes,"
+            f" temporaries {plan.temporaries} (workspace {plan.workspace():.2f})"
         )
     texts = {"plans.inc": rendered(plans), "plans.def": listed(plans)}
     stale = [name for name, text in texts.items() if _old(name) != text]

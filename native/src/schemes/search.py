@@ -1,14 +1,15 @@
 """Searches schemes for fast matrix multiplication.
 
-A walk in the flip graph over GF(2) (flips.c) along a path of sizes: each begins with the scheme found for
-the size before, extended by the standard products of what is new (Arai, Ichikawa & Hukushima 2024,
-arXiv 2312.16960).  What is found is lifted to the integers (Hensel; Kauers & Moosbauer 2022,
-arXiv 2212.01175, section 5), made sparse by changes of basis, verified, and written as a .def file.
+A walk in the flip graph over GF(2) (flips.c) along a path of sizes: each begins with the scheme
+found for the size before, extended by the standard products of what is new (Arai, Ichikawa &
+Hukushima 2024, arXiv 2312.16960).  What is found is lifted to the integers (Hensel; Kauers &
+Moosbauer 2022, arXiv 2212.01175, section 5), made sparse by changes of basis, verified, and
+written as a .def file.
 
     python search.py 2x2x2:7,2x2x3:11,2x3x3:15,3x3x3:23 --seed 1
 
-The result depends on the arguments alone (not on --seconds, if --checkpoint lets a run go on where another ended).
-Needs a C compiler (the variable CC, or cc).
+The result depends on the arguments alone, and not on --seconds, if --checkpoint lets a run go on
+where another ended.  Needs a C compiler (the variable CC, or cc).
 """
 
 import argparse
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 HERE = Path(__file__).parent
 MOST = 256  # as in flips.c
@@ -82,9 +84,9 @@ def standard(size, without=(0, 0, 0)):
     """The m k n products of the definition, but for those of a smaller size."""
     m, k, n = size
     return [
-        (1 << (i * k + l), 1 << (l * n + j), 1 << (i * n + j))
-        for i, l, j in itertools.product(range(m), range(k), range(n))
-        if not (i < without[0] and l < without[1] and j < without[2])
+        (1 << (i * k + h), 1 << (h * n + j), 1 << (i * n + j))
+        for i, h, j in itertools.product(range(m), range(k), range(n))
+        if not (i < without[0] and h < without[1] and j < without[2])
     ]
 
 
@@ -117,8 +119,8 @@ def defect(scheme, size):
     """What is left of the Brent equations: {(a, b, c): right side - left side}, without zeros."""
     m, k, n = size
     left = {
-        (i * k + l, l * n + j, i * n + j): 1
-        for i, l, j in itertools.product(range(m), range(k), range(n))
+        (i * k + h, h * n + j, i * n + j): 1
+        for i, h, j in itertools.product(range(m), range(k), range(n))
     }
     for product in scheme:
         u, v, w = ([(i, x) for i, x in enumerate(f) if x] for f in product)
@@ -130,8 +132,8 @@ def defect(scheme, size):
 def solve(equations, known, support, rng):
     """x with equations x = known over GF(2), from bit vectors; None without.
 
-    Unknowns of low number are determined first.  Free ones are 0, but those below `support` random if there
-    is `rng`.
+    Unknowns of low number are determined first.  Free ones are 0, but those below `support` random
+    if there is `rng`.
     """
     width = max(map(int.bit_length, equations))
     rows = {}
@@ -158,8 +160,9 @@ def solve(equations, known, support, rng):
 def lift(products, size, tries=8, seed=0):
     """A scheme over the integers that is `products` modulo 2; None if none is found.
 
-    Modulo 2^(t + 1), x + 2^t x' solves the Brent equations where x does modulo 2^t if x' solves linear equations
-    over GF(2).  Solutions that only change signs come first: then all is -1, 0 or 1.
+    Where x solves the Brent equations modulo 2^t, x + 2^t x' does modulo 2^(t + 1) if x' solves
+    linear equations over GF(2).  Solutions that only change signs come first: then all is -1, 0 or
+    1.
     """
     count = lengths(size)
     scheme = [
@@ -169,7 +172,7 @@ def lift(products, size, tries=8, seed=0):
     places.sort(key=lambda at: scheme[at[0]][at[1]][at[2]] == 0)  # the ones first
     number = {at: i for i, at in enumerate(places)}
     support = sum(x.bit_count() for p in products for x in p)
-    equation = {at: 0 for at in itertools.product(*map(range, count))}
+    equation = dict.fromkeys(itertools.product(*map(range, count)), 0)
     for r, product in enumerate(products):
         ones = [bits(x) for x in product]
         for f in range(3):
@@ -208,8 +211,9 @@ def ones(scheme):
 def thin(scheme, size, modulus=0):
     """The scheme (modulo `modulus`, if not 0) in bases where its entries have fewer ones.
 
-    C = A B is also P C R^-1 = (P A Q^-1) (Q B R^-1): for elementary P, Q, R, two factors of each product have a multiple
-    of one row or column added to another.  The best such step is taken until none helps.
+    C = A B is also P C R^-1 = (P A Q^-1) (Q B R^-1): for elementary P, Q, R, two factors of each
+    product have a multiple of one row or column added to another.  The best such step is taken
+    until none helps.
     """
     m, k, n = size
     # (factor, whether its row index) that change together: i of A and C, l of A and B, j of B and C
@@ -263,17 +267,23 @@ def definition(name, size, scheme, origin, comment):
 class Search:
     """A walk along a path of (size, rank).
 
-    A scheme found on the way must lift to the integers: those that do lead to more that do.  A walk that has taken
-    `budget` steps without a reduction, or whose schemes do not lift, is given up, and the walk before it goes on
-    until it has another scheme to begin from.
+    A scheme found on the way must lift to the integers: those that do lead to more that do.  A
+    walk that has taken `budget` steps without a reduction, or whose schemes do not lift, is given
+    up, and the walk before it goes on until it has another scheme to begin from.  `start`: (size,
+    scheme) before the path, instead of the definition of the product.
     """
 
-    def __init__(self, path, seed, patience=50_000, margin=2, budget=200_000_000, report=None):
+    def __init__(
+        self, path, seed, patience=50_000, margin=2, budget=200_000_000, report=None, start=None
+    ):
         self.path, self.patience, self.margin, self.budget = path, patience, margin, budget
         self.seed, self.report = seed, report
         self.spent = 0  # steps of the walks that were given up
+        self.start = standard(path[0][0])
+        if start is not None:
+            self.start = extend(packed(start[1]), start[0], path[0][0])
         self.walks, self.schemes = [], []
-        self._begin(standard(path[0][0]))
+        self._begin(self.start)
 
     def run(self, lib, until=None, chunk=1_000_000, tries=4):
         """The scheme at the end of the path, over the integers; None if the time ends before."""
@@ -295,13 +305,24 @@ class Search:
                     return scheme
                 else:
                     self.schemes.append(scheme)
-                    self._begin(self._start())
+                    self._begin(self._next_start())
             elif walk.steps - self.begun > self.budget:
                 self._give_up(lib, chunk)
         return None
 
+    def best(self, lib, scheme, count, cost):
+        """Of `scheme` and further ones of its rank, `count` in all, the one of least cost."""
+        least = cost(scheme)
+        for _ in range(count - 1):
+            lib.flips_wander(self.walks[-1], 1_000_000)
+            other = self.lifted(lib, 1)
+            if other is not None and cost(other) < least:
+                scheme, least = other, cost(other)
+                self._tell(f"cost {least}")
+        return scheme
+
     def lifted(self, lib, tries, wander=1_000_000):
-        """The scheme of the last walk, or one of the same rank that lifts; None if `tries` do not."""
+        """The scheme of the last walk, or another that lifts; None if `tries` do not."""
         size, walk = self.path[len(self.walks) - 1][0], self.walks[-1]
         count = lengths(size)
         for attempt in range(tries):
@@ -325,20 +346,20 @@ class Search:
         self.begun = 0  # steps of the last walk at its last reduction
         self._tell(f"rank {len(products)}")
 
-    def _start(self):
+    def _next_start(self):
         stage = len(self.schemes) - 1
         return extend(packed(self.schemes[-1]), self.path[stage][0], self.path[stage + 1][0])
 
     def _give_up(self, lib, chunk):
         self.spent += self.walks.pop().steps
         if not self.walks:
-            self._begin(standard(self.path[0][0]))
+            self._begin(self.start)
             return
         lib.flips_wander(self.walks[-1], 10 * chunk)
         scheme = self.lifted(lib, 4)
         if scheme is not None:  # else the last will do
             self.schemes[-1] = scheme
-        self._begin(self._start())
+        self._begin(self._next_start())
 
     def _tell(self, what):
         if self.report:
@@ -373,10 +394,16 @@ def main():
     parser.add_argument("--patience", type=int, default=50_000, help="idle steps before a plus")
     parser.add_argument("--margin", type=int, default=2, help="of ranks above the best")
     parser.add_argument("--budget", type=int, default=200_000_000, help="steps for one reduction")
+    parser.add_argument("--start", help="name of a scheme of this folder to begin with")
+    parser.add_argument(
+        "--best", type=int, default=1, help="of so many schemes, the one with fewest additions"
+    )
     parser.add_argument("--seconds", type=float, help="to stop after")
     parser.add_argument("--checkpoint", type=Path, help="file to go on from")
     parser.add_argument("--out", type=Path, help=".def file to write")
     options = parser.parse_args()
+    from plan import Sums, schemes_module  # beside this file, which is run as a program
+
     until = None if options.seconds is None else time.monotonic() + options.seconds
     lib = library()
 
@@ -386,12 +413,16 @@ def main():
     if options.checkpoint and options.checkpoint.exists():
         with options.checkpoint.open("rb") as file:
             state = pickle.load(file)
-        search = Search(read_path(options.path), options.seed, report=report)
+        search = Search(read_path(options.path), options.seed)
         walks = [Walk.from_buffer_copy(w) for w in state.pop("walks")]
-        search.__dict__.update(state, walks=walks)
+        search.__dict__.update(state, walks=walks, report=report)
     else:
+        start = None
+        if options.start:
+            s = schemes_module().read(HERE / f"{options.start}.def")
+            start = (s.m, s.k, s.n), list(zip(s.u, s.v, s.w, strict=True))
         numbers = (options.patience, options.margin, options.budget)
-        search = Search(read_path(options.path), options.seed, *numbers, report)
+        search = Search(read_path(options.path), options.seed, *numbers, report, start)
     scheme = search.run(lib, until)
     if scheme is None and options.checkpoint:
         state = {key: x for key, x in search.__dict__.items() if key != "report"}
@@ -401,10 +432,18 @@ def main():
     if scheme is None:
         report("not yet")
         return 1
-    size, rank = search.path[-1]
+    size = search.path[-1][0]
+
+    def cost(scheme):
+        u, v, w = zip(*scheme, strict=True)
+        m, k, n = size
+        record = SimpleNamespace(name="", m=m, k=k, n=n, rank=len(u), u=u, v=v, w=w)
+        return sum(Sums(record, 10).additions())
+
+    scheme = search.best(lib, scheme, options.best, cost)
     report(f"<{','.join(map(str, size))}:{len(scheme)}> with {ones(scheme)} ones")
     if options.out:
-        words = [w for w in sys.argv[1:]]
+        words = sys.argv[1:]
         for name in ("--seconds", "--checkpoint", "--out"):
             if name in words:
                 at = words.index(name)
