@@ -247,7 +247,7 @@ class Sums:
 
 
 def spans(sums, batch):
-    """(first, last) batch in which each temporary lives, by side; and when those of C are complete."""
+    """(first, last) batch in which temporaries live, by side; and when those of C are complete."""
     found = []
     for side in range(2):
         program, span = sums.programs[side], {}
@@ -591,8 +591,8 @@ def rendered(plans):
 def listed(plans):
     """The text of plans.def."""
     lines = [
-        "/* Written by plan.py: the schemes in the order of plans.inc, with the additions of blocks",
-        " * of A, of B and of C that their plans do. */",
+        "/* Written by plan.py: the schemes in the order of plans.inc, with the additions of",
+        " * blocks of A, of B and of C that their plans do. */",
     ]
     for plan in plans:
         lines.append(f"ADDITIONS({plan.scheme.name}, {', '.join(map(str, plan.additions))})")
