@@ -32,5 +32,6 @@ endforeach()
 install(TARGETS randla LIBRARY DESTINATION randla/lib RUNTIME DESTINATION randla/lib
         ARCHIVE DESTINATION randla/lib)
 install(DIRECTORY native/include/ DESTINATION randla/include)
+install(DIRECTORY native/src/schemes/ DESTINATION randla/schemes FILES_MATCHING PATTERN "*.def")
 configure_file(cmake/randla.pc.in randla.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/randla.pc DESTINATION randla/lib/pkgconfig)
