@@ -4,7 +4,7 @@
  * it does not work: with S a sparse sketch, S A P = Q_s R_s by LAPACK, so that A P R_s^-1 is well conditioned, and
  * A P R_s^-1 = Q R_c by CholeskyQR: A P = Q (R_c R_s).  3 m n^2 flops, all in products of large matrices.
  *
- *   certificate   cond(R_c) <= 20 n;  ||(A P - Q R) X|| <= 30 sqrt(n) eps ||R||,  ||(Q^H Q - I) Z|| <= 40 eps ||Z||
+ *   certificate   cond(R_c) <= 20 n;  ||(A P - Q R) X|| <= 50 eps ||R||,  ||(Q^H Q - I) Z|| <= 40 eps ||Z||
  *                 for Gaussian X, Z: a bad sketch loses columns while cond(R_c) is 1, so that the residual counts
  *   ladder        1  one more pass of CholeskyQR, if only orthogonality or cond is wrong
  *                 2  a new and larger sketch
@@ -28,15 +28,16 @@
 
 /* Certificate. */
 #define MOST_COND(n) (20.0 * (double)(n))
-#define MOST_RESIDUAL(n, eps) (30 * sqrt((double)(n)) * (eps))
+#define MOST_RESIDUAL(n, eps) (fmin(30 * sqrt((double)(n)), 50) * (eps))
 #define MOST_ORTH(eps) (40 * (eps))
 /* Beyond this one more pass of CholeskyQR would not help. */
 #define WORTH_A_PASS(eps) (0.1 / sqrt(eps))
 /* Columns whose pivot in the sketch is smaller than this, relatively, would spoil the triangle that is inverted. */
 #define LAST_PIVOT(eps) (2 * pow(eps, 0.95))
-/* From this ratio m / n on the sketch's geqp3 costs little beside the rest; below, its pivots come from an LU
- * factorisation, which products do. */
+/* From this ratio m / n on the sketch's geqp3 costs little beside the rest, and where it is small; else its pivots
+ * come from an LU factorisation, which products do. */
 #define GEQP3_RATIO 20
+#define GEQP3_SMALL 128
 /* Nonzeros in a column of the sketch: with 8, [I; 0] and spiked rows keep their rank (1 or 2 lose it). */
 #define SKETCH_NNZ 8
 
@@ -68,8 +69,7 @@ static int check(const rl_qr_options *o, char order, int64_t m, int64_t n, const
                     o->method == RL_QR_HOUSEHOLDER || o->method == RL_QR_PLAIN;
   if (!known) return RL_ERR_OPTION;
   if (m < 0 || n < 0 || m > INT64_MAX / 16 || n > INT64_MAX / 16 ||
-      lda < larger(1, order == 'F' ? m : n) || ldq < larger(1, m) ||
-      ldr < larger(1, smaller(m, n)))
+      lda < larger(1, order == 'F' ? m : n) || ldq < larger(1, m) || ldr < larger(1, smaller(m, n)))
     return RL_ERR_SIZE;
   if (m < n && (is_sketched(o->method) || is_cholesky(o->method))) return RL_ERR_SIZE;
   if (o->k < 0 || o->k > smaller(m, n) || !(o->rtol < 1)) return RL_ERR_OPTION;

@@ -18,6 +18,11 @@ enum { METHODS = sizeof methods / sizeof *methods };
 static int pivoted(int method) { return method == RL_QR_CQRRPT || method == RL_QR_HOUSEHOLDER; }
 static int wide_too(int method) { return method == RL_QR_PLAIN || method == RL_QR_HOUSEHOLDER; }
 
+/* A BLAS whose threads can be set, so that the core may have its own. */
+static atomic_int blas_threads;
+static int get_threads(void) { return atomic_load(&blas_threads); }
+static void set_threads(int n) { atomic_store(&blas_threads, n); }
+
 #define RL_TYPE_S
 #include "generic.h"
 #include "test_qr.inc"
@@ -32,10 +37,6 @@ static int wide_too(int method) { return method == RL_QR_PLAIN || method == RL_Q
 #include "test_qr.inc"
 
 /* ---- the hold on the BLAS ------------------------------------------------------------------------------ */
-
-static atomic_int blas_threads;
-static int get_threads(void) { return atomic_load(&blas_threads); }
-static void set_threads(int n) { atomic_store(&blas_threads, n); }
 
 static void hold(void) {
   CHECK_STATUS(rl_set_blas_threads(get_threads, NULL), RL_ERR_OPTION);
