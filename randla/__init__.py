@@ -11,6 +11,7 @@ from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 from ._expm_phi import phi
+from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -29,9 +30,13 @@ __all__ = [
     "ExpmInfo",
     "ExpmMultiplyInfo",
     "PartitionResult",
+    "PivotedQRResult",
+    "QRInfo",
+    "QRResult",
     "Stream",
     "TopKResult",
     "__version__",
+    "cholesky_qr",
     "expm",
     "expm_frechet",
     "expm_multiply",
@@ -41,6 +46,7 @@ __all__ = [
     "num_threads",
     "partition_indices",
     "phi",
+    "qr",
     "show_config",
     "topk",
     "topk_indices",
