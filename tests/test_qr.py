@@ -1,5 +1,6 @@
 """QR factorisations: every sentence of the docstrings, on NumPy."""
 
+import ctypes
 import json
 import math
 import pickle
@@ -13,7 +14,7 @@ import pytest
 import qr_gallery
 
 import randla
-from randla._cpu import core
+from randla._cpu import _blas, blas, core
 
 CASES = {
     case["name"]: case
@@ -240,16 +241,17 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(tmp_path):
 
 def test_the_core_can_hold_the_blas_at_one_thread():
     """Without a switch the loops over rows would stay on one thread."""
-    from randla._cpu import blas
-
     if blas.name == "OpenBLAS":
-        import ctypes
-
-        from randla._cpu import _blas
-
         library = ctypes.CDLL(blas.path)
-        switch = _blas._thread_switch(library, blas.prefix, blas.suffix)
+        switch = _blas._thread_switch(library, blas.prefix, blas.suffix.removeprefix("_"))
         assert all(switch)
+        get = ctypes.CFUNCTYPE(ctypes.c_int)(switch[0])
+        set_ = ctypes.CFUNCTYPE(None, ctypes.c_int)(switch[1])
+        before = get()
+        set_(2)
+        randla.qr(random_matrix((3000, 40)), pivoting=True, method="cqrrpt", rng=0)
+        assert get() == 2  # given back
+        set_(before)
 
 
 # ---- errors ---------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def _open(origin: str, path: str) -> tuple[Blas, dict[str, int], tuple[int, int]
         if None in routines.values():
             continue
         address = {n: _address(f) for n, f in routines.items() if f}
-        tail = suffix.removesuffix("_")
+        tail = suffix.removeprefix("_")  # of functions of C: "64_" where Fortran's have "_64_"
         ask = getattr(library, f"{prefix}openblas_get_config{tail}", None)
         config = ""
         if ask is not None:
