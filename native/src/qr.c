@@ -34,10 +34,6 @@
 #define WORTH_A_PASS(eps) (0.1 / sqrt(eps))
 /* Columns whose pivot in the sketch is smaller than this, relatively, would spoil the triangle that is inverted. */
 #define LAST_PIVOT(eps) (2 * pow(eps, 0.95))
-/* From this ratio m / n on the sketch's geqp3 costs little beside the rest, and where it is small; else its pivots
- * come from an LU factorisation, which products do. */
-#define GEQP3_RATIO 20
-#define GEQP3_SMALL 128
 /* Nonzeros in a column of the sketch: with 8, [I; 0] and spiked rows keep their rank (1 or 2 lose it). */
 #define SKETCH_NNZ 8
 
