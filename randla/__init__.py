@@ -12,6 +12,7 @@ from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 from ._expm_phi import phi
 from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
+from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -31,10 +32,14 @@ __all__ = [
     "ExpmMultiplyInfo",
     "OmegaBound",
     "PartitionResult",
+    "PivotedQRResult",
+    "QRInfo",
+    "QRResult",
     "Scheme",
     "Stream",
     "TopKResult",
     "__version__",
+    "cholesky_qr",
     "expm",
     "expm_frechet",
     "expm_multiply",
@@ -46,6 +51,7 @@ __all__ = [
     "omega_history",
     "partition_indices",
     "phi",
+    "qr",
     "show_config",
     "topk",
     "topk_indices",
