@@ -120,7 +120,13 @@ MATRICES = {
     "times 1e-310": (_scaled(1e-310), lambda n, single: n),
     "columns 1e200, 1e-100": (_alternating, lambda n, single: n // 2),
 }
-DOUBLE_ONLY = {"times 1e200", "times 1e-200", "times 1e305", "times 1e-310", "columns 1e200, 1e-100"}
+DOUBLE_ONLY = {
+    "times 1e200",
+    "times 1e-200",
+    "times 1e305",
+    "times 1e-310",
+    "columns 1e200, 1e-100",
+}
 METHODS = {
     "cqrrpt": lambda A, seed: randla.qr(A, pivoting=True, method="cqrrpt", rng=seed),
     "cqrrt": lambda A, seed: randla.qr(A, method="cqrrt", rng=seed),
@@ -208,7 +214,9 @@ def main():
     m, n = args.size
     failures = 0
     print(f"{m} x {n}, {args.seeds} seeds; orthogonality and residual in eps\n")
-    print(f"{'matrix':24}{'dtype':9}{'method':13}{'orth':>7}{'resid':>7}  {'rank':12}{'allowed':11}paths")
+    print(
+        f"{'matrix':24}{'dtype':9}{'method':13}{'orth':>7}{'resid':>7}  {'rank':12}{'allowed':11}paths"
+    )
     for name in args.only:
         for dtype in ("float64", "float32"):
             if dtype == "float32" and name in DOUBLE_ONLY:

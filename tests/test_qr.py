@@ -133,7 +133,11 @@ def test_what_unpacks_and_what_does_not():
 
 
 def test_modes():
-    A = random_matrix((400, 30)) @ np.diag([1.0] * 20 + [0.0] * 10) @ random_matrix((30, 30), seed=1)
+    A = (
+        random_matrix((400, 30))
+        @ np.diag([1.0] * 20 + [0.0] * 10)
+        @ random_matrix((30, 30), seed=1)
+    )
     for method in ("cqrrpt", "householder"):
         economic = randla.qr(A, pivoting=True, method=method, rng=0)
         check(A, economic)

@@ -104,6 +104,7 @@ def test_truncation_batches_and_empty_matrices(library):
     assert tuple(few.R.shape) == (5, 6)
     assert tuple(call(library, A, k=3).Q.shape) == (2, 60, 3)
     assert call(library, A[0], mode="r").Q is None
+    assert tuple(call(library, A[:0]).R.shape) == (0, 6, 6)
     empty = call(library, A[0][:, :0])
     assert tuple(empty.Q.shape) == (60, 0)
 
