@@ -189,7 +189,7 @@ def qr(
     pivoting = bool(pivoting)
     if mode in ("full", "complete"):
         raise ValueError(
-            f"mode={mode!r} would give a square Q; use mode='economic', whose Q has min(m, n) columns"
+            f"mode={mode!r} would give a square Q; mode='economic' gives one of min(m, n) columns"
         )
     validate.option("mode", mode, _MODES)
     validate.option("method", method, _PIVOTED if pivoting else _PLAIN)
@@ -387,7 +387,7 @@ def _factorise(A: np.ndarray, plan: _Plan, stream: Stream) -> Any:
 
 
 def _by_lines(a: np.ndarray, char: str) -> np.ndarray:
-    """Array (count, m, n) of this dtype whose rows or columns are contiguous, as the core takes it."""
+    """Array (count, m, n) of this dtype with contiguous rows or columns, as the core takes it."""
     item = np.dtype(char).itemsize
     lines = [s for s in a.strides if s == item]
     fits = a.dtype == char and a.flags.aligned and lines and all(s % item == 0 for s in a.strides)
@@ -454,7 +454,7 @@ def _device(A: Any) -> Any:
 
 
 def _reference_one(xp: Any, A: Any, plan: _Plan, streams: list[Stream]) -> Any:
-    m, n, p = plan.m, plan.n, plan.p
+    _m, n, p = plan.m, plan.n, plan.p
     eps = float(xp.finfo(A.dtype).eps)
     identity = xp.asarray(np.arange(n), device=_device(A))
     if p == 0:

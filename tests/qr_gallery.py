@@ -1,7 +1,7 @@
 """Matrices on which QR factorisations by sketches and Cholesky factors fail, and what is right.
 
-``python tests/qr_gallery.py`` prints, for every matrix, dtype, method and layout, the worst over the
-seeds of orthogonality and residual in units of eps, the ranks found and allowed, and the paths
+``python tests/qr_gallery.py`` prints, for every matrix, dtype and method, the worst of orthogonality
+and residual over seeds and layouts in units of eps, the ranks found and allowed, and the paths
 taken; its exit status tells whether all are right.
 """
 
@@ -146,7 +146,7 @@ def normalised(A):
     """A over a power of two, in float64 or complex128: the figures are relative."""
     largest = float(np.abs(A).max())
     wide = A.astype(np.result_type(A.dtype, np.float64))
-    return wide * 2.0 ** -np.frexp(largest)[1] if 0 < largest else wide
+    return wide * 2.0 ** -np.frexp(largest)[1] if largest > 0 else wide
 
 
 def figures(A, result):

@@ -76,8 +76,19 @@ def test_agrees_with_the_kernels(library, dtype):
         np.testing.assert_allclose(result.R, wanted.R, atol=tolerance * np.abs(wanted.R).max())
 
 
-@pytest.mark.parametrize("name", ["exact low rank", "kappa 1e18", "[I; 0]", "duplicate columns",
-                                  "zero", "times 1e-200", "first column zero", "Kahan"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exact low rank",
+        "kappa 1e18",
+        "[I; 0]",
+        "duplicate columns",
+        "zero",
+        "times 1e-200",
+        "first column zero",
+        "Kahan",
+    ],
+)
 @pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
 def test_gallery(library, name):
     A = qr_gallery.build(name, "float64", "C", 400, 40, 0)
