@@ -1,6 +1,6 @@
 """Matrices on which QR factorisations by sketches and Cholesky factors fail, and what is right.
 
-``python tests/qr_gallery.py`` prints, for every matrix, dtype and method, the worst of orthogonality
+``python tests/qr_gallery.py`` prints for every matrix, dtype and method the worst of orthogonality
 and residual over seeds and layouts in units of eps, the ranks found and allowed, and the paths
 taken; its exit status tells whether all are right.
 """
@@ -214,9 +214,8 @@ def main():
     m, n = args.size
     failures = 0
     print(f"{m} x {n}, {args.seeds} seeds; orthogonality and residual in eps\n")
-    print(
-        f"{'matrix':24}{'dtype':9}{'method':13}{'orth':>7}{'resid':>7}  {'rank':12}{'allowed':11}paths"
-    )
+    heads = f"{'matrix':24}{'dtype':9}{'method':13}{'orth':>7}{'resid':>7}"
+    print(f"{heads}  {'rank':12}{'allowed':11}paths")
     for name in args.only:
         for dtype in ("float64", "float32"):
             if dtype == "float32" and name in DOUBLE_ONLY:
