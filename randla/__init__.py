@@ -11,6 +11,7 @@ from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 from ._expm_phi import phi
+from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
 from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._topk import (
     PartitionResult,
@@ -29,10 +30,12 @@ __all__ = [
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
+    "OmegaBound",
     "PartitionResult",
     "PivotedQRResult",
     "QRInfo",
     "QRResult",
+    "Scheme",
     "Stream",
     "TopKResult",
     "__version__",
@@ -42,8 +45,10 @@ __all__ = [
     "expm_multiply",
     "get_include",
     "kth_value",
+    "matmul_schemes",
     "merge_topk",
     "num_threads",
+    "omega_history",
     "partition_indices",
     "phi",
     "qr",

@@ -7,6 +7,7 @@ CPU tensors go to the kernels without a copy, and so do those on a GPU where the
 from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
+from ._sketch_tensor import tensor_sketch_apply
 from ._topk import (
     kth_value,
     merge_topk,
@@ -27,6 +28,7 @@ __all__ = [
     "partition_indices",
     "phi",
     "straight_through_topk",
+    "tensor_sketch_apply",
     "topk",
     "topk_indices",
     "topk_mask",
