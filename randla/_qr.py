@@ -189,7 +189,7 @@ def qr(
     pivoting = bool(pivoting)
     if mode in ("full", "complete"):
         raise ValueError(
-            f"mode={mode!r} would give a square Q; use mode='economic', whose Q has min(m, n) columns"
+            f"mode={mode!r} would give a square Q; mode='economic' gives one of min(m, n) columns"
         )
     validate.option("mode", mode, _MODES)
     validate.option("method", method, _PIVOTED if pivoting else _PLAIN)
@@ -303,9 +303,7 @@ class _Plan:
         self.rtol = rtol
         self.complete = bool(self.batch) or (mode != "truncated" and k is None)
         if method in ("cqrrpt", "cqrrt", "cholqr2", "cholqr3") and self.m < self.n:
-            raise ValueError(
-                f"method={method!r} needs a tall matrix, m >= n; A has shape {shape}"
-            )
+            raise ValueError(f"method={method!r} needs a tall matrix, m >= n; A has shape {shape}")
         self.method = self._choose() if method == "auto" else method
 
     def _choose(self) -> str:
@@ -389,7 +387,7 @@ def _factorise(A: np.ndarray, plan: _Plan, stream: Stream) -> Any:
 
 
 def _by_lines(a: np.ndarray, char: str) -> np.ndarray:
-    """Array (count, m, n) of this dtype whose rows or columns are contiguous, as the core takes it."""
+    """Array (count, m, n) of this dtype with contiguous rows or columns, as the core takes it."""
     item = np.dtype(char).itemsize
     lines = [s for s in a.strides if s == item]
     fits = a.dtype == char and a.flags.aligned and lines and all(s % item == 0 for s in a.strides)
@@ -412,10 +410,9 @@ def _reference(A: Any, plan: _Plan, stream: Stream) -> Any:
     working = xp.float32 if "float16" in str(dtype) else dtype
     if not xp.isdtype(working, ("real floating", "complex floating")):
         raise TypeError(f"A has dtype {dtype}; expected a real or complex floating type")
-    shape = (*plan.batch, plan.m, plan.n)
-    matrices = xp.reshape(xp.astype(A, working), (-1, plan.m, plan.n))
     count = math.prod(plan.batch)
-    finite = dispatch.to_numpy(xp.all(xp.reshape(xp.isfinite(matrices), (count, -1)), axis=-1))
+    matrices = xp.reshape(xp.astype(A, working), (count, plan.m, plan.n))
+    finite = dispatch.to_numpy(xp.all(xp.isfinite(matrices), axis=(1, 2)))
     if not finite.all():
         _raise_event(plan, int(np.argmin(finite)), _NOT_FINITE)
     parts = [
@@ -425,8 +422,12 @@ def _reference(A: Any, plan: _Plan, stream: Stream) -> Any:
         for i in range(count)
     ]  # fmt: skip
     if not parts:
-        raise ValueError(f"an empty batch, shape {shape}, is served for NumPy's arrays alone")
-    if not plan.batch:
+        columns = plan.k or plan.p
+        Q, R = (xp.zeros((*plan.batch, *size), dtype=working, device=_device(A))
+                for size in ((plan.m, columns), (columns, plan.n)))  # fmt: skip
+        P = xp.zeros((*plan.batch, plan.n), dtype=xp.int64, device=_device(A))
+        rank, info = np.zeros(plan.batch, np.int64), QRInfo(*(np.zeros(plan.batch),) * 5)
+    elif not plan.batch:
         Q, R, P, rank, info = parts[0]
     else:
         Q, R = (xp.reshape(xp.stack([x[j] for x in parts]), (*plan.batch, *parts[0][j].shape))
@@ -453,7 +454,7 @@ def _device(A: Any) -> Any:
 
 
 def _reference_one(xp: Any, A: Any, plan: _Plan, streams: list[Stream]) -> Any:
-    m, n, p = plan.m, plan.n, plan.p
+    _m, n, p = plan.m, plan.n, plan.p
     eps = float(xp.finfo(A.dtype).eps)
     identity = xp.asarray(np.arange(n), device=_device(A))
     if p == 0:
@@ -528,9 +529,7 @@ def _preconditioned(xp: Any, A: Any, plan: _Plan, eps: float, stream: Stream) ->
     return found and (*found, P, plan.method)
 
 
-def _passes(
-    xp: Any, A: Any, R: Any, count: int, shift: float, eps: float, stream: Stream
-) -> Any:
+def _passes(xp: Any, A: Any, R: Any, count: int, shift: float, eps: float, stream: Stream) -> Any:
     """A = Q R by CholeskyQR, from Q = A R^-1 on; with its certificate, or None."""
     n = A.shape[1]
     Q = A if R is None else _solve_right(xp, A, R)
