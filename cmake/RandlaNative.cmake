@@ -2,7 +2,7 @@
 
 set(RANDLA_NATIVE_DIR ${PROJECT_SOURCE_DIR}/native)
 set(RANDLA_SOURCES
-    dispatch.c expm.c expm_multiply.c gemm.c memory.c provider.c spmm.c status.c stream.c threads.c
+    dispatch.c expm.c expm_multiply.c gemm.c matmul.c memory.c provider.c spmm.c status.c stream.c threads.c
     topk.c)
 list(TRANSFORM RANDLA_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/)
 # every file here is compiled once per ISA level

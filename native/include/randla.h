@@ -72,6 +72,10 @@ typedef void (*rl_function)(void);
 RL_API int rl_set_blas(int count, const char *const names[], const rl_function routines[],
                        int ilp64);
 
+/* Hand over how that BLAS tells and sets the number of its threads; NULL, NULL (what rl_set_blas leaves behind):
+ * it cannot.  The core sets it to 1, and back, around products that it spreads over threads itself. */
+RL_API void rl_set_blas_threads(int (*get)(void), void (*set)(int));
+
 /* Name number i of the routines that the core calls, NULL past the end. */
 RL_API const char *rl_blas_routine(int i);
 
@@ -131,6 +135,7 @@ RL_API int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t f
 #include "randla/expm.h"
 #include "randla/expm_multiply.h"
 #include "randla/expm_phi.h"
+#include "randla/matmul.h"
 #include "randla/spmm.h"
 #include "randla/topk.h"
 

@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+#define RL_PLAN_BLOCKS 128 /* at most, of a side, its temporaries among them */
+
 typedef struct {
   double coefficient;
   int block;
