@@ -91,21 +91,37 @@ def _candidates() -> Iterator[tuple[str, str]]:
             yield "system", found
 
 
-def _open(origin: str, path: str) -> tuple[Blas, dict[str, int]]:
+@dataclass(frozen=True)
+class _Entries:
+    """Addresses: routines by name; how the BLAS tells and sets its threads, 0 if it cannot."""
+
+    routines: dict[str, int]
+    get_threads: int
+    set_threads: int
+
+
+def _open(origin: str, path: str) -> tuple[Blas, _Entries]:
     library = ctypes.CDLL(path)
     for prefix, suffix, ilp64 in _SPELLINGS:
         routines = {n: getattr(library, f"{prefix}{n}{suffix}", None) for n in core.blas_routines()}
         if None in routines.values():
             continue
         address = {n: ctypes.cast(f, ctypes.c_void_p).value or 0 for n, f in routines.items() if f}
-        tail = suffix.removesuffix("_")
+        tail = "64_" if "64" in suffix else ""  # C functions, not Fortran's
         ask = getattr(library, f"{prefix}openblas_get_config{tail}", None)
         config = ""
         if ask is not None:
             ask.restype = ctypes.c_char_p
             config = ask().decode()
         ilp64 = ilp64 or "USE64BITINT" in config
-        return Blas(origin, path, prefix, suffix, ilp64, config), address
+        threads = [
+            ctypes.cast(f, ctypes.c_void_p).value or 0 if f else 0
+            for f in (
+                getattr(library, f"{prefix}openblas_{do}_num_threads{tail}", None)
+                for do in ("get", "set")
+            )
+        ]
+        return Blas(origin, path, prefix, suffix, ilp64, config), _Entries(address, *threads)
     raise OSError("lacks routines")
 
 
@@ -116,11 +132,12 @@ def load() -> Blas:
     errors = []
     for origin, path in _candidates():
         try:
-            found, address = _open(origin, path)
+            found, entries = _open(origin, path)
         except OSError as error:
             errors.append(f"{path}: {error}")
         else:
-            core.set_blas(address, found.ilp64)
+            core.set_blas(entries.routines, found.ilp64)
+            core.set_blas_threads(entries.get_threads, entries.set_threads)
             return found
     tried = "; ".join(errors) or "no library found"
     raise ImportError(f"randla found no BLAS ({tried}). Install one: pip install scipy-openblas32")

@@ -45,6 +45,7 @@ cdef extern from "randla.h" nogil:
     int rl_set_isa(const char *level)
     int rl_set_blas(int count, const char **names, const rl_function *routines, int ilp64)
     const char *rl_blas_routine(int i)
+    void rl_set_blas_threads(int (*get)() noexcept, void (*set)(int) noexcept)
     int rl_blas_ilp64()
     int rl_blas_linked()
     int rl_max_threads()
@@ -173,6 +174,11 @@ def set_blas(dict addresses, bint ilp64):
     status = rl_set_blas(count, name, routine, ilp64)
     if status:
         raise_status(status)
+
+
+def set_blas_threads(size_t get, size_t set):
+    """Hand over the addresses of the functions that tell and set the threads of that BLAS."""
+    rl_set_blas_threads(<int (*)() noexcept><void *>get, <void (*)(int) noexcept><void *>set)
 
 
 # ---- random numbers -------------------------------------------------------------------------
