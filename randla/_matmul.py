@@ -472,9 +472,7 @@ def _each(
     number = {"auto": binding.AUTO, "3m": binding.THREE_M}.get(name, -1)
     if name not in _NAMES:
         number = _schemes()[name][0]
-    if name == "auto" and levels is not None:
-        number, name = _schemes()["winograd"][0], "winograd"
-    count = 1 if levels is None else levels
+    count = (-1 if name == "auto" else 1) if levels is None else levels
     names = {number: name for name, (number, _) in _schemes().items()}
     names |= {binding.CLASSICAL: "classical", binding.THREE_M: "3m"}
     batch = out.shape[:-2]

@@ -72,9 +72,9 @@ typedef void (*rl_function)(void);
 RL_API int rl_set_blas(int count, const char *const names[], const rl_function routines[],
                        int ilp64);
 
-/* Hand over how that BLAS tells and sets the number of its threads; NULL, NULL (what rl_set_blas leaves behind):
- * it cannot.  The core sets it to 1, and back, around products that it spreads over threads itself. */
-RL_API void rl_set_blas_threads(int (*get)(void), void (*set)(int));
+/* How to ask for and to set the number of threads of that BLAS, which is one for the process.  While the core
+ * calls it from threads of its own it holds it at one.  Without (NULL), such loops stay on one thread. */
+RL_API int rl_set_blas_threads(int (*get)(void), void (*set)(int));
 
 /* Name number i of the routines that the core calls, NULL past the end. */
 RL_API const char *rl_blas_routine(int i);
@@ -136,6 +136,7 @@ RL_API int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t f
 #include "randla/expm_multiply.h"
 #include "randla/expm_phi.h"
 #include "randla/matmul.h"
+#include "randla/sketch.h"
 #include "randla/spmm.h"
 #include "randla/topk.h"
 

@@ -1,6 +1,5 @@
 #include "provider.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #ifdef RL_BLAS_LINKED /* -DRANDLA_BLAS=system: the symbols of the BLAS that was found at build time */
@@ -42,47 +41,6 @@ int rl_set_blas(int count, const char *const names[], const rl_function routines
 #undef X
   }
   rl_blas = table;
-  rl_set_blas_threads(NULL, NULL);
   filled = 1;
   return RL_OK;
-}
-
-/* ---- its threads ------------------------------------------------------------------------------------ */
-
-static int (*get_threads)(void);
-static void (*set_threads)(int);
-static atomic_flag lock = ATOMIC_FLAG_INIT;
-static int users, threads_before;
-
-void rl_set_blas_threads(int (*get)(void), void (*set)(int)) {
-  get_threads = set == NULL ? NULL : get;
-  set_threads = get == NULL ? NULL : set;
-}
-
-static void enter(void) {
-  while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) {}
-}
-static void leave(void) { atomic_flag_clear_explicit(&lock, memory_order_release); }
-
-int rl_blas_threads(void) {
-  if (get_threads == NULL) return 0;
-  enter(); /* while others hold it at 1, what they found counts */
-  const int count = users > 0 ? threads_before : get_threads();
-  leave();
-  return count;
-}
-
-void rl_blas_single_begin(void) {
-  enter();
-  if (users++ == 0) {
-    threads_before = get_threads();
-    if (threads_before != 1) set_threads(1);
-  }
-  leave();
-}
-
-void rl_blas_single_end(void) {
-  enter();
-  if (--users == 0 && threads_before != 1) set_threads(threads_before);
-  leave();
 }

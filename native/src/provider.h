@@ -14,10 +14,4 @@ typedef struct {
 
 extern rl_blas_table rl_blas;
 
-/* Threads of the BLAS, or 0 if it does not let us set them. */
-int rl_blas_threads(void);
-/* From the first begin to the last end, over all calls of all threads, the BLAS has one thread. */
-void rl_blas_single_begin(void);
-void rl_blas_single_end(void);
-
 #endif

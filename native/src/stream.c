@@ -1,8 +1,10 @@
 /* Random numbers as pure functions of (key, offset, kind, sub, index): any part of a stream can be made
- * alone, by any thread, with the same bits.  Compiled without contraction of a*b + c, so that the
+ * alone, by any thread, with the same bits.  Normal numbers are made by kernels, which contract no a*b + c: the
  * bits do not depend on the ISA level either. */
-#include <math.h>
+#include <stdlib.h>
 
+#include "dispatch.h"
+#include "memory.h"
 #include "randla.h"
 #include "randla/device/philox.h"
 
@@ -72,48 +74,65 @@ int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, i
   return RL_OK;
 }
 
-/* The pair (cos, sin)(2 pi v) sqrt(-2 ln u) of Box and Muller.  Both functions are sums of their series,
- * after exact reductions: ln u = e ln 2 + 2 artanh z, z = (m - 1)/(m + 1), |z| <= 0.1716; and
- * 2 pi v = q pi/2 + x, |x| <= pi/4.  Errors below 2 ulp. */
-#define RL_TYPE_S
-#include "generic.h"
-#include "stream.inc"
-#define RL_TYPE_D
-#include "generic.h"
-#include "stream.inc"
-
-/* 24 bits are enough for neither tail: u lies in the middle of its 2^32 cells. */
-int rl_snormal(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, int64_t count,
-               float *x) {
-  if (bad_range(count, x)) return RL_ERR_SIZE;
-  float pair[4] = {0};
-  uint32_t word[4];
-  for (int64_t i = 0; i < count; i++) {
-    const uint64_t at = first + (uint64_t)i;
-    if (i == 0 || at % 4 == 0) {
-      block(stream, kind, sub, at / 4, word);
-      for (int h = 0; h < 4; h += 2)
-        normal_pair_s((float)word[h] * 0x1p-32F + 0x1p-33F, (float)word[h + 1] * 0x1p-32F,
-                      pair + h);
-    }
-    x[i] = pair[at % 4];
+/* NORMAL(p, REAL, PER): elements of whole blocks come from the kernel; the first and the last block may be cut. */
+#define NORMAL(p, REAL, PER)                                                                      \
+  int rl_##p##normal(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, int64_t count, \
+                     REAL *x) {                                                                   \
+    if (bad_range(count, x)) return RL_ERR_SIZE;                                                  \
+    const rl_sketch_kernels_##p *const kernels = &rl_kernels_in_use()->sketch->p;                 \
+    const int64_t ahead = (int64_t)(first % (PER));                                               \
+    int64_t done = 0;                                                                             \
+    while (done < count) {                                                                        \
+      const uint64_t at = first + (uint64_t)done;                                                 \
+      const int64_t whole = (count - done) / (PER);                                               \
+      if (at % (PER) == 0 && whole > 0) {                                                         \
+        kernels->normals(stream, kind, sub, at / (PER), whole, x + done);                         \
+        done += (PER)*whole;                                                                      \
+        continue;                                                                                 \
+      }                                                                                           \
+      REAL block[PER];                                                                            \
+      kernels->normals(stream, kind, sub, at / (PER), 1, block);                                  \
+      const int64_t from = done == 0 ? ahead : 0;                                                 \
+      for (int64_t i = from; i < (PER) && done < count; i++) x[done++] = block[i];                \
+    }                                                                                             \
+    return RL_OK;                                                                                 \
   }
-  return RL_OK;
+NORMAL(s, float, 4)
+NORMAL(d, double, 2)
+
+static int ascending(const void *a, const void *b) {
+  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
 }
 
-int rl_dnormal(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, int64_t count,
-               double *x) {
-  if (bad_range(count, x)) return RL_ERR_SIZE;
-  double pair[2] = {0};
+int rl_stream_subset(rl_stream stream, uint32_t kind, uint32_t sub, int64_t count, int64_t bound,
+                     int64_t *chosen) {
+  if (bad_range(count, chosen) || bound < count) return RL_ERR_SIZE;
+  if (count == 0) return RL_OK;
+  /* a table of what was taken, by multiplicative hashing: at most half full */
+  int64_t slots = 16;
+  while (slots < 2 * count && slots < INT64_MAX / 4) slots *= 2;
+  int64_t *const table = rl_alloc(slots, sizeof *table);
+  if (table == NULL) return RL_ERR_MEMORY;
+  const int shift = 64 - __builtin_ctzll((uint64_t)slots);
+  for (int64_t i = 0; i < slots; i++) table[i] = -1;
   uint32_t word[4];
-  for (int64_t i = 0; i < count; i++) {
-    const uint64_t at = first + (uint64_t)i;
-    if (i == 0 || at % 2 == 0) {
-      block(stream, kind, sub, at / 2, word);
-      normal_pair_d((double)((word64(word, 0) >> 11) + 1) * 0x1p-53,
-                    (double)(word64(word, 1) >> 11) * 0x1p-53, pair);
+  for (int64_t t = 0; t < count; t++) {
+    const int64_t last = bound - count + t;
+    if (t % 2 == 0) block(stream, kind, sub, (uint64_t)t / 2, word);
+    int64_t r = below(word64(word, (int)(t % 2)), last + 1);
+    for (int attempt = 0; attempt < 2; attempt++) { /* r, or `last`, which nobody can have taken */
+      uint64_t at = (uint64_t)r * 0x9E3779B97F4A7C15U >> shift;
+      while (table[at] >= 0 && table[at] != r) at = (at + 1) & (uint64_t)(slots - 1);
+      if (table[at] < 0) {
+        table[at] = r;
+        break;
+      }
+      r = last;
     }
-    x[i] = pair[at % 2];
+    chosen[t] = r;
   }
+  rl_free(table);
+  qsort(chosen, (size_t)count, sizeof *chosen, ascending);
   return RL_OK;
 }

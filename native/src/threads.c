@@ -55,6 +55,52 @@ int rl_num_threads_for(double work) {
 }
 #endif
 
+/* ---- threads of the BLAS --------------------------------------------------------------------------- */
+
+static atomic_flag holding = ATOMIC_FLAG_INIT; /* for a few instructions: a spin lock is enough */
+static int (*blas_get_threads)(void);
+static void (*blas_set_threads)(int);
+static int holders, threads_before;
+
+static void lock(void) {
+  while (atomic_flag_test_and_set_explicit(&holding, memory_order_acquire)) {}
+}
+static void unlock(void) { atomic_flag_clear_explicit(&holding, memory_order_release); }
+
+int rl_set_blas_threads(int (*get)(void), void (*set)(int)) {
+  if ((get == NULL) != (set == NULL)) return RL_ERR_OPTION;
+  lock();
+  blas_get_threads = get;
+  blas_set_threads = set;
+  unlock();
+  return RL_OK;
+}
+
+int rl_blas_threads(void) {
+  lock();
+  int count = 0;
+  if (blas_get_threads != NULL) count = holders > 0 ? threads_before : blas_get_threads();
+  unlock();
+  return count;
+}
+
+int rl_blas_single_begin(void) {
+  lock();
+  const int known = blas_set_threads != NULL;
+  if (known && holders++ == 0) {
+    threads_before = blas_get_threads();
+    if (threads_before > 1) blas_set_threads(1);
+  }
+  unlock();
+  return known;
+}
+
+void rl_blas_single_end(void) {
+  lock();
+  if (holders > 0 && --holders == 0 && threads_before > 1) blas_set_threads(threads_before);
+  unlock();
+}
+
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int serial_for(int64_t count, int64_t grain, rl_task task, void *context) {

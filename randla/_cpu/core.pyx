@@ -45,7 +45,7 @@ cdef extern from "randla.h" nogil:
     int rl_set_isa(const char *level)
     int rl_set_blas(int count, const char **names, const rl_function *routines, int ilp64)
     const char *rl_blas_routine(int i)
-    void rl_set_blas_threads(int (*get)() noexcept, void (*set)(int) noexcept)
+    int rl_set_blas_threads(int (*get)() noexcept, void (*set)(int) noexcept)
     int rl_blas_ilp64()
     int rl_blas_linked()
     int rl_max_threads()
@@ -178,7 +178,10 @@ def set_blas(dict addresses, bint ilp64):
 
 def set_blas_threads(size_t get, size_t set):
     """Hand over the addresses of the functions that tell and set the threads of that BLAS."""
-    rl_set_blas_threads(<int (*)() noexcept><void *>get, <void (*)(int) noexcept><void *>set)
+    cdef int status = rl_set_blas_threads(<int (*)() noexcept><void *>get,
+                                          <void (*)(int) noexcept><void *>set)
+    if status:
+        raise_status(status)
 
 
 # ---- random numbers -------------------------------------------------------------------------

@@ -47,7 +47,7 @@ RL_API int rl_matmul_set_crossover(char type, int threads, const int64_t c[2]);
  * leading dimension ldc: what row-major matrices are.  C overlaps neither A nor B, and is not read if beta is 0.
  *
  * scheme: a number, or enum rl_matmul_algorithm.  levels: how often the scheme is applied to its own products, 0
- * for BLAS; less where a side is smaller than the scheme's; ignored by RL_MATMUL_AUTO, which chooses 0 to 2.
+ * for BLAS; less where a side is smaller than the scheme's.  RL_MATMUL_AUTO with a negative number chooses 0 to 2.
  * What does not divide evenly is peeled off and goes to BLAS.
  *
  * Errors: |result - AB| <= f u max|A| max|B| with f = (k / K^L + Q) E^L (Ballard, Benson, Druinsky, Lipshitz,

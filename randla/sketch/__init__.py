@@ -1,0 +1,25 @@
+"""Sketching operators: random matrices that make large ones small, and are never stored.
+
+``S @ A`` keeps what matters of A in d rows.  `SparseSign` is the one to begin with.
+"""
+
+from __future__ import annotations
+
+from ._dense import Gaussian, Rademacher
+from ._operator import Accumulator, LinearSketch, Sketch
+from ._sampling import RowSampling, leverage_scores
+from ._sparse import CountSketch, SparseSign
+from ._srht import SRHT
+
+__all__ = [
+    "SRHT",
+    "Accumulator",
+    "CountSketch",
+    "Gaussian",
+    "LinearSketch",
+    "Rademacher",
+    "RowSampling",
+    "Sketch",
+    "SparseSign",
+    "leverage_scores",
+]
