@@ -11,6 +11,9 @@ from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 from ._expm_phi import phi
+from ._matmul import MatmulInfo, Scheme, matmul, matmul_schemes, omega_history
+from ._matmul_approx import ApproxMatmulInfo, ApproxMatmulResult, approx_matmul
+from ._matmul_tune import tune_matmul
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -25,20 +28,28 @@ from ._topk import (
 
 __version__ = "0.1.0"
 __all__ = [
+    "ApproxMatmulInfo",
+    "ApproxMatmulResult",
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
+    "MatmulInfo",
     "PartitionResult",
+    "Scheme",
     "Stream",
     "TopKResult",
     "__version__",
+    "approx_matmul",
     "expm",
     "expm_frechet",
     "expm_multiply",
     "get_include",
     "kth_value",
+    "matmul",
+    "matmul_schemes",
     "merge_topk",
     "num_threads",
+    "omega_history",
     "partition_indices",
     "phi",
     "show_config",
@@ -46,4 +57,5 @@ __all__ = [
     "topk_indices",
     "topk_mask",
     "topk_values",
+    "tune_matmul",
 ]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._core import dispatch, validate
-from ._core.tuning import Store
+from ._core.tuning import MATMUL as STORE
+from ._core.tuning import load_crossovers
 
 _TYPES = {"f": "s", "d": "d", "F": "c", "D": "z"}  # characters of dtypes, as in the names in C
 
@@ -91,7 +92,7 @@ class Bound(NamedTuple):
     authors: str
 
 
-# ---- tables ---------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 _HISTORY = (
     Bound(1969, 2.8074, "Strassen"),
@@ -174,7 +175,7 @@ def matmul_schemes() -> list[Scheme]:
     return [scheme for _, scheme in _schemes().values()]
 
 
-# ---- errors ---------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 
 @cache
@@ -208,29 +209,21 @@ def error_bound(name: str, levels: int, k: int, char: str) -> float:
     return (1 + k / pieces + additions * levels + pieces) * (k / pieces) * e**levels * unit
 
 
-# ---- the choice -----------------------------------------------------------------------------------
+# ---- the choice ----------------------------------------------------------------------------------
 
 _least: dict[str, int] = {}  # dtype.char -> below which side `auto` is always the BLAS
-_STORE = Store("matmul")
 
 
-def _load_crossovers() -> None:
+def refresh_crossovers() -> None:
     """Use what `tune_matmul` found on this machine, or what the library came with."""
-    binding = dispatch.backend("numpy").matmul
-    tuned = _STORE.load()
+    sides = load_crossovers(STORE)
     for char, letter in _TYPES.items():
-        sides = []
-        for threads in (1, 2):
-            values = tuned.get(f"{letter}{threads}")
-            good = (
-                isinstance(values, list)
-                and len(values) == 2
-                and all(type(v) is int for v in values)
-                and 1 <= values[0] <= values[1] < 2**62
-            )
-            binding.set_crossover(letter, threads, tuple(values) if good else None)
-            sides.append(binding.crossover(letter, threads)[0])
-        _least[char] = min(sides)
+        _least[char] = min(sides[f"{letter}1"][0], sides[f"{letter}2"][0])
+
+
+def scheme_number(name: str) -> int:
+    """Number of a scheme in the core."""
+    return _schemes()[name][0]
 
 
 _NAMES = ("auto", "classical", "3m")
@@ -247,7 +240,7 @@ def _algorithm(algorithm: Any, levels: Any) -> tuple[str, int | None]:
     return algorithm, levels
 
 
-# ---- the public function ----------------------------------------------------------------------------
+# ---- the public function -------------------------------------------------------------------------
 
 
 def matmul(
@@ -386,7 +379,7 @@ def _dense(
     """Arrays of NumPy or CuPy."""
     shape = shapes(a.shape, b.shape)
     if not _least and not device:
-        _load_crossovers()
+        refresh_crossovers()
     if a.dtype.kind in "iub" and b.dtype.kind in "iub":
         if out is not None:
             validate.output(out, shape, np.result_type(a.dtype, b.dtype), a, b)
@@ -512,7 +505,7 @@ def _unit_stride(x: Any) -> Any:
     return x if aligned and (by_rows or by_columns) else x.copy()
 
 
-# ---- the reference ----------------------------------------------------------------------------------
+# ---- the reference -------------------------------------------------------------------------------
 
 
 def _elsewhere(a: Any, b: Any, name: str, levels: int | None, wants_info: bool) -> Any:

@@ -38,11 +38,39 @@ def processor() -> str:
 
 def machine() -> str:
     """What measurements hold for: processor, instruction set, and BLAS with its version."""
-    from .config import config
+    from .config import facts as all_facts
 
-    facts = config()
+    facts = all_facts()
     names = ("isa", "blas", "blas version", "blas core")
     return " | ".join([processor(), *(str(facts[name]) for name in names)])
+
+
+LETTERS = "sdcz"  # float32, float64, complex64, complex128
+
+
+def load_crossovers(store: Store) -> dict[str, tuple[int, int]]:
+    """Hand the core what was measured here, or let it use what the library came with.
+
+    Returns the least sides for one and two levels of fast multiplication by letter and thread
+    class, as ``"d1"``.
+    """
+    from .dispatch import backend
+
+    binding, tuned = backend("numpy").matmul, store.load()
+    found = {}
+    for letter in LETTERS:
+        for threads in (1, 2):
+            key = f"{letter}{threads}"
+            values = tuned.get(key)
+            good = (
+                isinstance(values, list)
+                and len(values) == 2
+                and all(type(v) is int for v in values)
+                and 1 <= values[0] <= values[1] < 2**62
+            )
+            binding.set_crossover(letter, threads, tuple(values) if good else None)
+            found[key] = binding.crossover(letter, threads)
+    return found
 
 
 class Store:
@@ -83,3 +111,6 @@ class Store:
         except BaseException:
             os.unlink(name)
             raise
+
+
+MATMUL = Store("matmul")
