@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._core import dispatch, validate
-from ._core.tuning import MATMUL as STORE
-from ._core.tuning import load_crossovers
+from ._core.tuning import MATMUL, load_crossovers
 
 _TYPES = {"f": "s", "d": "d", "F": "c", "D": "z"}  # characters of dtypes, as in the names in C
 
@@ -79,9 +79,9 @@ class Scheme:
     growth: float
     field: str
     origin: str
-    U: np.ndarray = field(repr=False, compare=False)
-    V: np.ndarray = field(repr=False, compare=False)
-    W: np.ndarray = field(repr=False, compare=False)
+    U: np.ndarray = dataclasses.field(repr=False, compare=False)
+    V: np.ndarray = dataclasses.field(repr=False, compare=False)
+    W: np.ndarray = dataclasses.field(repr=False, compare=False)
 
 
 class Bound(NamedTuple):
@@ -216,7 +216,7 @@ _least: dict[str, int] = {}  # dtype.char -> below which side `auto` is always t
 
 def refresh_crossovers() -> None:
     """Use what `tune_matmul` found on this machine, or what the library came with."""
-    sides = load_crossovers(STORE)
+    sides = load_crossovers(MATMUL)
     for char, letter in _TYPES.items():
         _least[char] = min(sides[f"{letter}1"][0], sides[f"{letter}2"][0])
 

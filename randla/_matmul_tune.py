@@ -12,6 +12,7 @@ import numpy as np
 from . import _matmul
 from ._core import dispatch, validate
 from ._core.progress import Progress
+from ._core.tuning import MATMUL
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 _SMALLEST, _LARGEST = 512, 16384
@@ -81,7 +82,7 @@ def tune_matmul(
         progress.done = 2 * (number + 1) * _STEPS
     progress.close()
     try:
-        _matmul.STORE.save({f"{_LETTERS[name]}{threads}": list(c) for name, c in crossings.items()})
+        MATMUL.save({f"{_LETTERS[name]}{threads}": list(c) for name, c in crossings.items()})
     finally:
         _matmul.refresh_crossovers()
     return crossings

@@ -48,6 +48,16 @@ def machine() -> str:
 LETTERS = "sdcz"  # float32, float64, complex64, complex128
 
 
+def _pair(values: Any) -> tuple[int, int] | None:
+    """Two ascending sides, or None for whatever else stands in the file."""
+    if not isinstance(values, list) or len(values) != 2:
+        return None
+    one, two = values
+    if type(one) is not int or type(two) is not int or not 1 <= one <= two < 2**62:
+        return None
+    return one, two
+
+
 def load_crossovers(store: Store) -> dict[str, tuple[int, int]]:
     """Hand the core what was measured here, or let it use what the library came with.
 
@@ -61,14 +71,7 @@ def load_crossovers(store: Store) -> dict[str, tuple[int, int]]:
     for letter in LETTERS:
         for threads in (1, 2):
             key = f"{letter}{threads}"
-            values = tuned.get(key)
-            good = (
-                isinstance(values, list)
-                and len(values) == 2
-                and all(type(v) is int for v in values)
-                and 1 <= values[0] <= values[1] < 2**62
-            )
-            binding.set_crossover(letter, threads, tuple(values) if good else None)
+            binding.set_crossover(letter, threads, _pair(tuned.get(key)))
             found[key] = binding.crossover(letter, threads)
     return found
 

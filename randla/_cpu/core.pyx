@@ -8,6 +8,10 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
 
+ctypedef int (*get_threads)() noexcept nogil
+ctypedef void (*set_threads)(int) noexcept nogil
+
+
 cdef extern from "randla.h" nogil:
     """
     typedef struct { const char *name; int number; const char *exception; } rl_status_entry;
@@ -34,6 +38,7 @@ cdef extern from "randla.h" nogil:
     const rl_kind_entry rl_kind_entries[]
     ctypedef void (*rl_function)()
     ctypedef int (*rl_stop_callback)()
+    int rl_set_blas_threads(get_threads get, set_threads set)
     ctypedef struct rl_stream:
         uint64_t key
         uint64_t offset
@@ -45,7 +50,6 @@ cdef extern from "randla.h" nogil:
     int rl_set_isa(const char *level)
     int rl_set_blas(int count, const char **names, const rl_function *routines, int ilp64)
     const char *rl_blas_routine(int i)
-    int rl_set_blas_threads(int (*get)() noexcept, void (*set)(int) noexcept)
     int rl_blas_ilp64()
     int rl_blas_linked()
     int rl_max_threads()
@@ -178,8 +182,7 @@ def set_blas(dict addresses, bint ilp64):
 
 def set_blas_threads(size_t get, size_t set):
     """Hand over the addresses of the functions that tell and set the threads of that BLAS."""
-    cdef int status = rl_set_blas_threads(<int (*)() noexcept><void *>get,
-                                          <void (*)(int) noexcept><void *>set)
+    cdef int status = rl_set_blas_threads(<get_threads><void *>get, <set_threads><void *>set)
     if status:
         raise_status(status)
 
