@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass
@@ -221,6 +222,13 @@ def refresh_crossovers() -> None:
         _least[char] = min(sides[f"{letter}1"][0], sides[f"{letter}2"][0])
 
 
+def least_side(char: str) -> int:
+    """Below which side `auto` is the classical product, whatever the number of threads."""
+    if not _least:
+        refresh_crossovers()
+    return _least[char]
+
+
 def scheme_number(name: str) -> int:
     """Number of a scheme in the core."""
     return _schemes()[name][0]
@@ -229,7 +237,7 @@ def scheme_number(name: str) -> int:
 _NAMES = ("auto", "classical", "3m")
 
 
-def _algorithm(algorithm: Any, levels: Any) -> tuple[str, int | None]:
+def options(algorithm: Any, levels: Any) -> tuple[str, int | None]:
     """Check the two options."""
     if not (isinstance(algorithm, str) and (algorithm in _NAMES or algorithm in _schemes())):
         validate.option("algorithm", algorithm, [*_NAMES, *_schemes()])
@@ -347,8 +355,9 @@ def matmul(
             and not return_info
         ):
             if out is None:
-                return np.matmul(a, b)
-            if (
+                with contextlib.suppress(ValueError):  # too large: said below
+                    return np.matmul(a, b)
+            elif (
                 type(out) is np.ndarray
                 and out.shape == (shape_a[0], shape_b[1])
                 and out.dtype == dtype
@@ -363,28 +372,29 @@ def matmul(
             raise TypeError("out is for arrays of NumPy and CuPy")
         return adapter.matmul(a, b, algorithm=algorithm, levels=levels, return_info=return_info)
     arrays = validate.numpy_arrays(a=a, b=b)
-    name, count = _algorithm(algorithm, levels)
+    name, count = options(algorithm, levels)
     if arrays is None and dispatch.kind_of(a) != "cupy":
         if out is not None:
             raise TypeError("out is for arrays of NumPy and CuPy")
         return _elsewhere(a, b, name, count, return_info)
     x, y = (a, b) if arrays is None else arrays
-    product, info = _dense(x, y, name, count, out, arrays is None, return_info)
+    product, info = dense(x, y, name, count, out, arrays is None, return_info)
     return (product, info) if return_info else product
 
 
-def _dense(
+def dense(
     a: Any, b: Any, name: str, levels: int | None, out: Any, device: bool, wants_info: bool
 ) -> tuple[Any, MatmulInfo | None]:
     """Arrays of NumPy or CuPy."""
     shape = shapes(a.shape, b.shape)
     if not _least and not device:
         refresh_crossovers()
+    batch = shape[: max(a.ndim, b.ndim, 2) - 2]
     if a.dtype.kind in "iub" and b.dtype.kind in "iub":
         if out is not None:
             validate.output(out, shape, np.result_type(a.dtype, b.dtype), a, b)
         result = _own(a, b, out, device)
-        return result, _report(shape, "classical", 0.0) if wants_info else None
+        return result, report(batch, "classical", 0.0) if wants_info else None
     dtype = validate.common_dtype(("a", a), ("b", b))
     validate.fits_memory("a @ b", shape, dtype)
     char = validate.compute_char("a", dtype)
@@ -408,7 +418,7 @@ def _dense(
     if classical:
         result = _own(a, b, None if narrow else out, device)
         bound = error_bound("classical", 0, k, char) + extra
-        info = _report(shape[: max(a.ndim, b.ndim) - 2], "classical", bound) if wants_info else None
+        info = report(batch, "classical", bound) if wants_info else None
     else:
         target = (
             out if out is not None and not narrow else _lib(device, a).empty(shape, np.dtype(char))
@@ -448,7 +458,7 @@ def shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
-def _report(
+def report(
     batch: tuple[int, ...], name: Any, bound: float, levels: int = 0, workspace: int = 0
 ) -> MatmulInfo:
     if not batch:
@@ -536,7 +546,7 @@ def _elsewhere(a: Any, b: Any, name: str, levels: int | None, wants_info: bool) 
     scale = unit / float(np.finfo(np.float64).eps)
     bound = error_bound(used, count, k, "d") * scale
     batch = shape[: max(a.ndim, b.ndim) - 2]
-    return result, _report(batch, used, bound, count)
+    return result, report(batch, used, bound, count)
 
 
 def reference(xp: Any, a: Any, b: Any, scheme: Scheme, levels: int) -> tuple[Any, int]:
