@@ -24,6 +24,7 @@ _FLOATING = {
     torch.complex128: torch.complex128,
 }
 _CHARS = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
+_NAMES = frozenset(("auto", "classical", "3m", *(s.name for s in randla.matmul_schemes())))
 _done = threading.local()  # .info: what the last product of this thread did
 
 
@@ -55,7 +56,7 @@ def _on_gpu(a: Tensor, b: Tensor, algorithm: str, levels: int) -> Tensor:
 
 def _classical(a: Tensor, b: Tensor, algorithm: str, levels: int) -> bool:
     """Whether torch's own product serves: nothing else is known to be faster."""
-    if algorithm == "classical" or levels == 0:
+    if algorithm == "classical" or levels == 0 or 0 in (*a.shape, *b.shape):
         return True
     if algorithm != "auto" or levels > 0:
         return False
@@ -153,31 +154,42 @@ def matmul(
         raise TypeError(f"tensors must have one dtype, got {a.dtype} for a and {b.dtype} for b")
     if a.device != b.device:
         raise ValueError(f"tensors must be on one device, got {a.device} and {b.device}")
-    name, count = _matmul.options(algorithm, levels)
+    if algorithm not in _NAMES or (
+        levels is not None and not (type(levels) is int and levels >= 0)
+    ):
+        algorithm, levels = _matmul.options(algorithm, levels)  # says what is wrong
     shape = _matmul.shapes(tuple(a.shape), tuple(b.shape))
     working = _FLOATING.get(a.dtype)
-    if name == "3m" and not a.dtype.is_complex:
+    if algorithm == "3m" and not a.dtype.is_complex:
         raise TypeError(f"algorithm '3m' is for complex matrices, got dtype {a.dtype}")
-    inner, levels_used = a.shape[-1], -1 if count is None else count
-    if working is None or a.dim() == 1 or b.dim() == 1 or 0 in (*a.shape, *b.shape):
-        result, done = torch.matmul(a, b), None
+    inner, count = a.shape[-1], -1 if levels is None else levels
+    tracing = torch.compiler.is_compiling()
+    done = None
+    if working is None or algorithm == "classical":
+        result = torch.matmul(a, b)
     else:
         x, y = a.to(working), b.to(working)
-        if torch.compiler.is_compiling() or not _classical(x, y, name, levels_used):
-            _done.info = None
-            result = _product(x, y, name, levels_used).to(a.dtype)
-            done = _done.info
+        x = x.unsqueeze(0) if a.dim() == 1 else x
+        y = y.unsqueeze(-1) if b.dim() == 1 else y
+        if tracing:
+            c = _product(x, y, algorithm, count)
+        elif _classical(x, y, algorithm, count):
+            c = torch.matmul(x, y)
         else:
-            result, done = torch.matmul(a, b), None
+            _done.info = None
+            c = _product(x, y, algorithm, count)
+            done = _done.info
+        c = c.squeeze(-2) if a.dim() == 1 else c
+        result = (c.squeeze(-1) if b.dim() == 1 else c).to(a.dtype)
     if not return_info:
         return result
-    if not is_plain(result) or torch.compiler.is_compiling():
+    if tracing or not is_plain(result):
         return result, None
     if done is None:
         char = _CHARS.get(working or torch.float64, "d")
         bound = 0.0 if working is None else _matmul.error_bound("classical", 0, inner, char)
-        done = _matmul.report(shape[: max(a.dim(), b.dim()) - 2], "classical", bound)
-    if working not in (None, a.dtype):
+        done = _matmul.report(shape[: max(a.dim(), b.dim(), 2) - 2], "classical", bound)
+    if working is not None and working != a.dtype:
         extra = inner * torch.finfo(a.dtype).eps / 2
         done = _matmul.MatmulInfo(
             done.algorithm, done.levels, done.workspace, done.error_bound + extra
