@@ -1,7 +1,7 @@
 # Extension modules randla._cpu.<stem>, one for each .pyx, all on one copy of librandla.
 
 find_package(Python REQUIRED COMPONENTS Interpreter Development.Module ${SKBUILD_SABI_COMPONENT})
-set(RANDLA_MODULES core expm matmul sketch topk)
+set(RANDLA_MODULES core expm matmul qr sketch sketch_tensor topk)
 
 foreach(module IN LISTS RANDLA_MODULES)
   set(source ${PROJECT_SOURCE_DIR}/randla/_cpu/${module}.pyx)
@@ -32,5 +32,6 @@ endforeach()
 install(TARGETS randla LIBRARY DESTINATION randla/lib RUNTIME DESTINATION randla/lib
         ARCHIVE DESTINATION randla/lib)
 install(DIRECTORY native/include/ DESTINATION randla/include)
+install(DIRECTORY native/src/schemes/ DESTINATION randla/schemes FILES_MATCHING PATTERN "*.def")
 configure_file(cmake/randla.pc.in randla.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/randla.pc DESTINATION randla/lib/pkgconfig)

@@ -11,8 +11,10 @@ from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 from ._expm_phi import phi
-from ._matmul import MatmulInfo, Scheme, matmul, matmul_schemes, omega_history
+from ._matmul import MatmulInfo, matmul
 from ._matmul_approx import ApproxMatmulInfo, ApproxMatmulResult, approx_matmul
+from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
+from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._matmul_tune import tune_matmul
 from ._topk import (
     PartitionResult,
@@ -34,12 +36,17 @@ __all__ = [
     "ExpmInfo",
     "ExpmMultiplyInfo",
     "MatmulInfo",
+    "OmegaBound",
     "PartitionResult",
+    "PivotedQRResult",
+    "QRInfo",
+    "QRResult",
     "Scheme",
     "Stream",
     "TopKResult",
     "__version__",
     "approx_matmul",
+    "cholesky_qr",
     "expm",
     "expm_frechet",
     "expm_multiply",
@@ -52,6 +59,7 @@ __all__ = [
     "omega_history",
     "partition_indices",
     "phi",
+    "qr",
     "show_config",
     "topk",
     "topk_indices",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ._core import dispatch, validate
 from ._core.tuning import MATMUL, load_crossovers
+from ._matmul_schemes import Scheme, matmul_schemes
 
 _TYPES = {"f": "s", "d": "d", "F": "c", "D": "z"}  # characters of dtypes, as in the names in C
 
@@ -41,154 +41,38 @@ class MatmulInfo:
     error_bound: Any
 
 
-@dataclass(frozen=True)
-class Scheme:
-    """A way to multiply m x k by k x n blocks with fewer than m k n products.
-
-    ``C_ij = sum_r W[r, i, j] (sum U[r] * A) (sum V[r] * B)`` over blocks.
-
-    Attributes
-    ----------
-    name : str
-        For ``matmul(..., algorithm=name)``.
-    m, k, n : int
-        Blocks of the operands.
-    rank : int
-        Products of blocks.
-    exponent : float
-        ``3 log(rank) / log(m k n)``: what the exponent would be if it were applied for ever.
-    additions : int
-        Sums of two blocks, as executed.
-    growth : float
-        ``sum_r norm(U[r]) norm(V[r]) norm(W[r])``: by how much a level amplifies errors in the
-        Frobenius norm; 8 for the classical product of 2 x 2 blocks.
-    field : str
-        ``"Z"``, or ``"Q"`` where it divides.
-    origin : str
-        Who found it, when and where.
-    U, V, W : ndarray
-        The factors, of shapes (rank, m, k), (rank, k, n), (rank, m, n).
-    """
-
-    name: str
-    m: int
-    k: int
-    n: int
-    rank: int
-    exponent: float
-    additions: int
-    growth: float
-    field: str
-    origin: str
-    U: np.ndarray = dataclasses.field(repr=False, compare=False)
-    V: np.ndarray = dataclasses.field(repr=False, compare=False)
-    W: np.ndarray = dataclasses.field(repr=False, compare=False)
-
-
-class Bound(NamedTuple):
-    """A row of `omega_history`."""
-
-    year: int
-    bound: float
-    authors: str
-
-
-# ---- tables --------------------------------------------------------------------------------------
-
-_HISTORY = (
-    Bound(1969, 2.8074, "Strassen"),
-    Bound(1978, 2.796, "Pan"),
-    Bound(1979, 2.780, "Bini, Capovani, Lotti, Romani"),
-    Bound(1981, 2.522, "Schönhage"),
-    Bound(1981, 2.517, "Romani"),
-    Bound(1981, 2.496, "Coppersmith, Winograd"),
-    Bound(1986, 2.479, "Strassen (laser method)"),
-    Bound(1990, 2.3755, "Coppersmith, Winograd"),
-    Bound(2010, 2.3737, "Stothers"),
-    Bound(2012, 2.3729, "Vassilevska Williams"),
-    Bound(2014, 2.3728639, "Le Gall"),
-    Bound(2020, 2.3728596, "Alman, Vassilevska Williams"),
-    Bound(2022, 2.371866, "Duan, Wu, Zhou"),
-    Bound(2023, 2.371552, "Vassilevska Williams, Xu, Xu, Zhou"),
-    Bound(2024, 2.371339, "Alman, Duan, Vassilevska Williams, Xu, Xu, Zhou"),
-)
-
-
-def omega_history() -> list[Bound]:
-    """List the bounds on the exponent of matrix multiplication.
-
-    Returns
-    -------
-    list of Bound
-        ``(year, bound, authors)``, by year.
-
-    Notes
-    -----
-    None of the bounds below 2.78 comes with an algorithm that anybody could run: their constants
-    are larger than any matrix.  What runs are the schemes of `matmul_schemes`.
-
-    Examples
-    --------
-    >>> import randla
-    >>> randla.omega_history()[-2]
-    Bound(year=2023, bound=2.371552, authors='Vassilevska Williams, Xu, Xu, Zhou')
-    """
-    return list(_HISTORY)
+# ---- schemes -------------------------------------------------------------------------------------
 
 
 @cache
 def _schemes() -> dict[str, tuple[int, Scheme]]:
-    """All schemes of the core by name, with their numbers."""
-    found = {}
-    for number, raw in enumerate(dispatch.backend("numpy").matmul.schemes()):
-        m, k, n, rank = raw["m"], raw["k"], raw["n"], raw["rank"]
-        factors = []
-        for key, shape, divisor in zip(
-            "uvw", ((m, k), (k, n), (m, n)), raw["divisors"], strict=True
-        ):
-            x = np.array(raw[key], np.float64).reshape(rank, *shape) / divisor
-            x.flags.writeable = False
-            factors.append(x)
-        norms = [np.sqrt((x * x).sum(axis=(1, 2))) for x in factors]
-        found[raw["name"]] = number, Scheme(
-            raw["name"], m, k, n, rank, 3 * math.log(rank) / math.log(m * k * n),
-            raw["additions"], float((norms[0] * norms[1] * norms[2]).sum()), raw["field"],
-            raw["origin"], *factors,
-        )  # fmt: skip
-    return found
+    """All schemes by name, with their numbers in the core."""
+    numbers = {n: i for i, n in enumerate(dispatch.backend("numpy").matmul.schemes())}
+    return {scheme.name: (numbers[scheme.name], scheme) for scheme in matmul_schemes()}
 
 
-def matmul_schemes() -> list[Scheme]:
-    """List the bilinear schemes that `matmul` knows.
-
-    Returns
-    -------
-    list of Scheme
-        With sizes, rank, exponent, additions, growth of errors, origin, and the factors.
-
-    Examples
-    --------
-    >>> import randla
-    >>> strassen = {scheme.name: scheme for scheme in randla.matmul_schemes()}["strassen"]
-    >>> strassen.rank, round(strassen.exponent, 4), round(strassen.growth, 2)
-    (7, 2.8074, 14.83)
-    """
-    return [scheme for _, scheme in _schemes().values()]
+@cache
+def factors(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """U, V, W of a scheme, of shapes (rank, m, k), (rank, k, n), (rank, m, n)."""
+    s = _schemes()[name][1]
+    shapes_of = ((s.m, s.k), (s.k, s.n), (s.m, s.n))
+    u, v, w = (
+        np.array(x, np.float64).reshape(s.rank, *shape) / d
+        for x, shape, d in zip((s.u, s.v, s.w), shapes_of, s.denominators, strict=True)
+    )
+    return u, v, w
 
 
 # ---- errors --------------------------------------------------------------------------------------
 
 
 @cache
-def _amplification(name: str) -> tuple[float, int]:
-    """E = max_ij sum_r |W| |U_r|_1 |V_r|_1, and the most additions on a way to an entry."""
-    _, s = _schemes()[name]
-    u, v = np.abs(s.U).sum(axis=(1, 2)), np.abs(s.V).sum(axis=(1, 2))
-    e = np.einsum("rij,r->ij", np.abs(s.W), u * v).max()
-    terms = np.count_nonzero(s.U, axis=(1, 2)) + np.count_nonzero(s.V, axis=(1, 2))
-    used = s.W != 0
-    additions = (used.sum(axis=0) + (used * terms[:, None, None]).max(axis=0)).max()
-    return float(e), int(additions)
+def _additions(name: str) -> int:
+    """The most additions on a way to an entry."""
+    u, v, w = factors(name)
+    terms = np.count_nonzero(u, axis=(1, 2)) + np.count_nonzero(v, axis=(1, 2))
+    used = w != 0
+    return int((used.sum(axis=0) + (used * terms[:, None, None]).max(axis=0)).max())
 
 
 def error_bound(name: str, levels: int, k: int, char: str) -> float:
@@ -205,7 +89,7 @@ def error_bound(name: str, levels: int, k: int, char: str) -> float:
     if name == "3m":  # a scheme on real and imaginary parts: E = 6
         return (k + 6) * k * 6 * unit
     scheme = _schemes()[name][1]
-    e, additions = _amplification(name)
+    e, additions = scheme.stability_factor, _additions(name)
     pieces = float(scheme.k**levels)
     return (1 + k / pieces + additions * levels + pieces) * (k / pieces) * e**levels * unit
 
@@ -577,11 +461,12 @@ def reference(xp: Any, a: Any, b: Any, scheme: Scheme, levels: int) -> tuple[Any
 
     left, right = cut(a, h, d, scheme.m, scheme.k), cut(b, d, w, scheme.k, scheme.n)
     products, below = [], 0
-    for u, v in zip(scheme.U, scheme.V, strict=True):
+    us, vs, ws = factors(scheme.name)
+    for u, v in zip(us, vs, strict=True):
         p, below = reference(xp, combine(u, left), combine(v, right), scheme, levels - 1)
         products.append(p)
     rows = [
-        xp.concat([combine(scheme.W[:, i, j], products) for j in range(scheme.n)], axis=-1)
+        xp.concat([combine(ws[:, i, j], products) for j in range(scheme.n)], axis=-1)
         for i in range(scheme.m)
     ]
     c = xp.concat(rows, axis=-2)

@@ -103,14 +103,18 @@ def test_slices_equal_parts_of_the_whole(what):
 
 
 @pytest.mark.parametrize("what", KINDS)
-def test_every_level_gives_the_same_bits(what):
+def test_every_level_gives_the_same_numbers(what):
     wanted = draw(what, 123, 0, 0, 0, 0, 1000)
     for level in core.isa_levels():
         try:
             core.set_isa(level)
         except ValueError:  # not on this processor
             continue
-        assert draw(what, 123, 0, 0, 0, 0, 1000).tobytes() == wanted.tobytes()
+        made = draw(what, 123, 0, 0, 0, 0, 1000)
+        if what.startswith("normal"):  # products and sums are fused where the level can
+            np.testing.assert_array_max_ulp(made, wanted, 4)
+        else:
+            assert made.tobytes() == wanted.tobytes()
     core.set_isa("auto")
 
 

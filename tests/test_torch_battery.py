@@ -5,6 +5,7 @@ import pytest
 import torch
 from oracles import random_matrices
 
+import randla.sketch
 import randla.torch as rt
 
 # torch's own forward mode and export use parts of torch that are on their way out
@@ -20,6 +21,8 @@ def leaf(x):
     return x.detach().clone().requires_grad_()
 
 
+TENSOR_SKETCH = randla.sketch.TensorSketch(6, 3, 3, gamma=0.5, coef0=0.7, rng=1)
+TENSOR_FACTORS = randla.sketch.TensorSketch(8, (3, 3, 3), rng=2)
 # name -> (function of tensors, tensors of a dtype)
 CASES = {
     "expm": (rt.expm, lambda dtype: (matrices(3, 2, dtype=dtype),)),
@@ -64,6 +67,14 @@ CASES = {
         lambda A: rt.kth_value(A.real, 2, nan="propagate"),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
+    "TensorSketch": (
+        lambda A: TENSOR_SKETCH.apply(A.real, axis=-1),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "TensorSketch, factors": (
+        lambda A, B: TENSOR_FACTORS.apply_factors(A.real, B.real, A.real, axis=-2),
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 2, 1, dtype=dtype)),
+    ),
     "phi_3": (lambda A: rt.phi(A, 3), lambda dtype: (matrices(2, 1, dtype=dtype)[0],)),
 }
 # names of the operations in torch.ops.randla, with arguments
@@ -76,6 +87,11 @@ RAW = {
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),
     "topk_rest": lambda A: (torch.arange(2).expand(*A.shape[:2], 2), 5),
     "topk_bias": lambda A: (A.detach().real, 2, "fermi", 0.1),
+    "tensor_sketch": lambda A: (leaf(A.detach().real), [0, 1], [3, 2], [0.5, 0.0], 4, 1.5, -7, 2),
+    "tensor_sketch_adjoint": lambda A: (
+        *(leaf(A.detach().real), leaf(A.detach().real.repeat(1, 1, 2)[..., :4])),
+        *([0, 1], [3, 2], [0.5, 0.0], 1.5, -7, 2),
+    ),
 }
 
 

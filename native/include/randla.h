@@ -136,7 +136,9 @@ RL_API int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t f
 #include "randla/expm_multiply.h"
 #include "randla/expm_phi.h"
 #include "randla/matmul.h"
+#include "randla/qr.h"
 #include "randla/sketch.h"
+#include "randla/sketch_tensor.h"
 #include "randla/spmm.h"
 #include "randla/topk.h"
 

@@ -32,15 +32,21 @@
   extern const rl_expm_kernels rl_expm_kernels_##tag;     \
   extern const rl_action_kernels rl_action_kernels_##tag; \
   extern const rl_sums_kernels rl_sums_kernels_##tag;     \
+  extern const rl_tensor_kernels rl_tensor_kernels_##tag; \
   extern const rl_topk_kernels rl_topk_kernels_##tag;     \
   extern const rl_sketch_kernels rl_sketch_kernels_##tag;
 LEVELS(X)
 #undef X
 
 static const rl_kernels level[] = {
-#define X(tag, name, has)                                                          \
-  {name, &rl_expm_kernels_##tag, &rl_action_kernels_##tag, &rl_sums_kernels_##tag, \
-   &rl_topk_kernels_##tag, &rl_sketch_kernels_##tag},
+#define X(tag, name, has)    \
+  {name,                     \
+   &rl_expm_kernels_##tag,   \
+   &rl_action_kernels_##tag, \
+   &rl_sums_kernels_##tag,   \
+   &rl_tensor_kernels_##tag, \
+   &rl_topk_kernels_##tag,   \
+   &rl_sketch_kernels_##tag},
     LEVELS(X)
 #undef X
 };

@@ -5,6 +5,7 @@
 #include "kernels/expm_kernels.h"
 #include "kernels/expm_multiply.h"
 #include "kernels/sketch.h"
+#include "kernels/sketch_tensor.h"
 #include "kernels/sums.h"
 #include "kernels/topk_kernels.h"
 
@@ -13,6 +14,7 @@ typedef struct {
   const rl_expm_kernels *expm;
   const rl_action_kernels *action;
   const rl_sums_kernels *sums;
+  const rl_tensor_kernels *tensor;
   const rl_topk_kernels *topk;
   const rl_sketch_kernels *sketch;
 } rl_kernels;

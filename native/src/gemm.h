@@ -5,12 +5,12 @@
 
 #include "randla.h"
 
-#define RL_GEMM(p, REAL)                                                                         \
-  /* op(A) = A, op(B) = B */                                                                     \
-  int rl_##p##gemm(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t lda,      \
-                   const REAL *b, int64_t ldb, REAL beta, REAL *c, int64_t ldc);                 \
-  /* op by 'N', 'T' or 'C' for each */                                                           \
-  int rl_##p##gemm_op(char op_a, char op_b, int64_t m, int64_t n, int64_t k, REAL alpha,         \
+#define RL_GEMM(p, REAL)                                                                          \
+  /* op(A) = A, op(B) = B */                                                                      \
+  int rl_##p##gemm(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t lda,       \
+                   const REAL *b, int64_t ldb, REAL beta, REAL *c, int64_t ldc);                  \
+  /* op by 'N', 'T' or 'C' for each */                                                            \
+  int rl_##p##gemm_op(char op_a, char op_b, int64_t m, int64_t n, int64_t k, REAL alpha,          \
                       const REAL *a, int64_t lda, const REAL *b, int64_t ldb, REAL beta, REAL *c, \
                       int64_t ldc);
 RL_GEMM(s, float)

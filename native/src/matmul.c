@@ -38,14 +38,11 @@ enum { N_SCHEMES = sizeof rl_plans / sizeof *rl_plans, MOST_LEVELS = 20 };
 /* The plan of a scheme; small: the one that needs least memory. */
 static rl_plan plan_of(int scheme, int small) {
   rl_plan plan = rl_plans[scheme];
-  if (strcmp(plan.name, "winograd") == 0) {
-    plan.temporaries[0] = small ? 1 : 4;
-    plan.temporaries[1] = small ? 1 : 4;
-    plan.temporaries[2] = 1;
-    plan.scale = 1;
-    plan.steps = small ? STEPS(winograd_small) : STEPS(winograd_fast);
-    plan.step = small ? winograd_small : winograd_fast;
-    plan.term = small ? winograd_small_terms : winograd_fast_terms;
+  if (small && strcmp(plan.name, "winograd") == 0) {
+    for (int side = 0; side < 3; side++) plan.temporaries[side] = 1;
+    plan.steps = STEPS(winograd_small);
+    plan.step = winograd_small;
+    plan.term = winograd_small_terms;
   }
   return plan;
 }

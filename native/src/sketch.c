@@ -1,9 +1,9 @@
 /* Sketching operators: what is drawn, and how products run over it.
  *
- * The matrix that an operator meets is cut into tiles of as many columns as fill a cache line; a tile W of the
+ * The matrix that an operator meets is cut into tiles of as many columns as fill two cache lines; a tile W of the
  * result stays in cache while the rows of A pass by, in panels whose random numbers stay there too:
  *
- *   sparse sign   z read-add-stores into W for each 64 bytes of A; the codes of a panel are drawn once, in parallel
+ *   sparse sign   z read-add-stores into W for each element of A; the codes of a panel are drawn once, in parallel
  *   SRHT          blocks of `length` rows: signs, a Walsh-Hadamard transform in cache, and from it, because
  *                 H[k, r + i] = (-1)^popcount(k & r) H_length[k mod length, i], what every row of the result needs
  *   dense         blocks of BLOCK columns of U are drawn and multiplied by the BLAS
@@ -23,9 +23,10 @@
 /* Columns of a dense U that are drawn at once, at multiples of it, and its rows: 4 MB in double precision. */
 #define BLOCK 256
 #define STRIP 2048
-/* Rows of a Hadamard transform, at least: a tile of 64 bytes each takes 128 KB. */
+/* Rows of a Hadamard transform, at least: a tile takes 256 KB. */
 #define SHORTEST 2048
-/* Columns of a row-major tile. */
+/* Columns of a row-major tile, a row of which is a page: W may then be larger than L2, but is fetched in time.
+ * Narrower tiles, whose W fits, were slower for every nnz: they read A in pieces. */
 #define WIDE 512
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -34,7 +35,7 @@ static int64_t parts(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 static int dense(const rl_sketch *s) {
   return s->kind == RL_KIND_GAUSSIAN || s->kind == RL_KIND_GAUSSIAN_SINGLE ||
-         s->kind == RL_KIND_RADEMACHER;
+         s->kind == RL_KIND_RADEMACHER || s->kind == RL_KIND_KHATRI_RAO;
 }
 
 /* 2^ceil(log2 m) */
@@ -77,9 +78,10 @@ int64_t rl_sketch_block(const rl_sketch *s) {
 
 typedef struct {
   const rl_sketch *s;
-  int64_t first; /* column of U */
-  int inside;    /* rows count from the block's; one that lies outside becomes rows + t */
-  int32_t *codes;
+  int64_t first;  /* column of U */
+  int inside;     /* rows count from the block's; one that lies outside becomes rows + t */
+  int32_t *codes; /* of nonzero t of column i at i columnstride + t ldc */
+  int64_t columnstride, ldc;
 } drawing;
 
 /* Word t & 3 of block i ceil(z / 4) + (t >> 2): bit 0 is the sign, the others choose one of the rows of part t.  The
@@ -109,7 +111,8 @@ static int draw_codes(void *context, int64_t begin, int64_t end, int thread) {
             row -= s->row;
             if (row < 0 || row >= s->rows) row = s->rows + part;
           }
-          c->codes[(i + q) * z + part] = (int32_t)((uint32_t)row << 1 | (w & 1));
+          c->codes[(i + q) * c->columnstride + part * c->ldc] =
+              (int32_t)((uint32_t)row << 1 | (w & 1));
         }
       }
     }
@@ -118,8 +121,8 @@ static int draw_codes(void *context, int64_t begin, int64_t end, int thread) {
 }
 
 static int codes_of(const rl_sketch *s, int64_t first, int64_t columns, int inside, int threads,
-                    int32_t *codes) {
-  drawing c = {s, first, inside, codes};
+                    int32_t *codes, int64_t columnstride, int64_t ldc) {
+  drawing c = {s, first, inside, codes, columnstride, ldc};
   const int64_t grain = most(64, 4096 / s->nnz);
   return rl_parallel_for(columns, grain, columns > 2 * grain ? threads : 1, draw_codes, &c);
 }
@@ -130,7 +133,7 @@ int rl_sketch_codes(const rl_sketch *s, int32_t *codes) {
   if (s->kind != RL_KIND_SPARSE_SIGN) return RL_ERR_OPTION;
   if (s->columns > 0 && codes == NULL) return RL_ERR_SIZE;
   const int threads = rl_num_threads_for(16.0 * (double)s->columns * (double)s->nnz);
-  return codes_of(s, s->column, s->columns, 0, threads, codes);
+  return codes_of(s, s->column, s->columns, 0, threads, codes, s->nnz, 1);
 }
 
 /* Rows of W for codes that fall outside of the block: one for each part, so that threads do not share them. */

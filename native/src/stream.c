@@ -75,27 +75,27 @@ int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, i
 }
 
 /* NORMAL(p, REAL, PER): elements of whole blocks come from the kernel; the first and the last block may be cut. */
-#define NORMAL(p, REAL, PER)                                                                      \
+#define NORMAL(p, REAL, PER)                                                                       \
   int rl_##p##normal(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t first, int64_t count, \
-                     REAL *x) {                                                                   \
-    if (bad_range(count, x)) return RL_ERR_SIZE;                                                  \
-    const rl_sketch_kernels_##p *const kernels = &rl_kernels_in_use()->sketch->p;                 \
-    const int64_t ahead = (int64_t)(first % (PER));                                               \
-    int64_t done = 0;                                                                             \
-    while (done < count) {                                                                        \
-      const uint64_t at = first + (uint64_t)done;                                                 \
-      const int64_t whole = (count - done) / (PER);                                               \
-      if (at % (PER) == 0 && whole > 0) {                                                         \
-        kernels->normals(stream, kind, sub, at / (PER), whole, x + done);                         \
-        done += (PER)*whole;                                                                      \
-        continue;                                                                                 \
-      }                                                                                           \
-      REAL block[PER];                                                                            \
-      kernels->normals(stream, kind, sub, at / (PER), 1, block);                                  \
-      const int64_t from = done == 0 ? ahead : 0;                                                 \
-      for (int64_t i = from; i < (PER) && done < count; i++) x[done++] = block[i];                \
-    }                                                                                             \
-    return RL_OK;                                                                                 \
+                     REAL *x) {                                                                    \
+    if (bad_range(count, x)) return RL_ERR_SIZE;                                                   \
+    const rl_sketch_kernels_##p *const kernels = &rl_kernels_in_use()->sketch->p;                  \
+    const int64_t ahead = (int64_t)(first % (PER));                                                \
+    int64_t done = 0;                                                                              \
+    while (done < count) {                                                                         \
+      const uint64_t at = first + (uint64_t)done;                                                  \
+      const int64_t whole = (count - done) / (PER);                                                \
+      if (at % (PER) == 0 && whole > 0) {                                                          \
+        kernels->normals(stream, kind, sub, at / (PER), whole, x + done);                          \
+        done += (PER) * whole;                                                                     \
+        continue;                                                                                  \
+      }                                                                                            \
+      REAL block[PER];                                                                             \
+      kernels->normals(stream, kind, sub, at / (PER), 1, block);                                   \
+      const int64_t from = done == 0 ? ahead : 0;                                                  \
+      for (int64_t i = from; i < (PER) && done < count; i++) x[done++] = block[i];                 \
+    }                                                                                              \
+    return RL_OK;                                                                                  \
   }
 NORMAL(s, float, 4)
 NORMAL(d, double, 2)

@@ -1,5 +1,6 @@
 #include "refblas.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,15 +25,19 @@ static char letter(const char *p, size_t length) {
 #define RL_TYPE_S
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #define RL_TYPE_D
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #define RL_TYPE_C
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #define RL_TYPE_Z
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #undef INTEGER
 #undef REF
 
@@ -41,15 +46,19 @@ static char letter(const char *p, size_t length) {
 #define RL_TYPE_S
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #define RL_TYPE_D
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #define RL_TYPE_C
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 #define RL_TYPE_Z
 #include "generic.h"
 #include "refblas.inc"
+#include "reflapack.inc"
 
 void ref_blas_use(int ilp64) {
   static const char *const names[] = {

@@ -69,6 +69,10 @@ int main(void) {
     faults_d();
     faults_c();
     faults_z();
+    faults_qr_s();
+    faults_qr_d();
+    faults_qr_c();
+    faults_qr_z();
     faults_topk();
   }
   CHECK(allocations > 0, "no allocation was seen: are faults compiled in?");

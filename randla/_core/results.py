@@ -65,4 +65,4 @@ def stack_reports(cls: type, reports: Sequence[Any]) -> Any:
 
 def per_matrix(values: np.ndarray, batch: tuple[int, ...]) -> Any:
     """One number for each matrix: an array of the batch's shape; for a single one a number."""
-    return values.reshape(batch).copy() if batch else values.reshape(())[()].item()
+    return values.reshape(batch).copy() if batch else values.reshape(()).item()

@@ -132,6 +132,16 @@ def tolerance(tol: Any) -> float:
     return value
 
 
+def fraction(name: str, value: Any) -> float:
+    """Require a real number in [0, 1)."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+    number = float(value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value}")
+    return number
+
+
 def integer(name: str, value: Any) -> int:
     """Require an integer, of Python or of NumPy."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy  # its BLAS must be loaded before we look for it
 
@@ -26,8 +27,14 @@ _SPELLINGS = (
     ("", "_64_", True),
     ("", "_", False),
 )
-# A library of the process is a candidate if its file name contains one of these; best first.
-_KNOWN = ("openblas", "mkl_rt", "blis", "libblas")
+# A library of the process is a candidate if its file name contains one of these; best first.  Where
+# LAPACK is a library of its own, it leads to the BLAS on which it stands.
+_KNOWN = ("openblas", "mkl_rt", "liblapack", "blis", "libblas")
+# Names by which their threads are asked for and set.
+_THREADS = (
+    ("{}openblas_get_num_threads{}", "{}openblas_set_num_threads{}"),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,37 +98,35 @@ def _candidates() -> Iterator[tuple[str, str]]:
             yield "system", found
 
 
-@dataclass(frozen=True)
-class _Entries:
-    """Addresses: routines by name; how the BLAS tells and sets its threads, 0 if it cannot."""
-
-    routines: dict[str, int]
-    get_threads: int
-    set_threads: int
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _open(origin: str, path: str) -> tuple[Blas, _Entries]:
+def _thread_switch(library: ctypes.CDLL, prefix: str, tail: str) -> tuple[int, int]:
+    """Addresses of how to ask for and to set the number of threads; zeros if there are none."""
+    for names in _THREADS:
+        get, set_ = (getattr(library, name.format(prefix, tail), None) for name in names)
+        if get is not None and set_ is not None:
+            return _address(get), _address(set_)
+    return 0, 0
+
+
+def _open(origin: str, path: str) -> tuple[Blas, dict[str, int], tuple[int, int]]:
     library = ctypes.CDLL(path)
     for prefix, suffix, ilp64 in _SPELLINGS:
         routines = {n: getattr(library, f"{prefix}{n}{suffix}", None) for n in core.blas_routines()}
         if None in routines.values():
             continue
-        address = {n: ctypes.cast(f, ctypes.c_void_p).value or 0 for n, f in routines.items() if f}
-        tail = "64_" if "64" in suffix else ""  # C functions, not Fortran's
+        address = {n: _address(f) for n, f in routines.items() if f}
+        tail = suffix.removeprefix("_")  # of functions of C: "64_" where Fortran's have "_64_"
         ask = getattr(library, f"{prefix}openblas_get_config{tail}", None)
         config = ""
         if ask is not None:
             ask.restype = ctypes.c_char_p
             config = ask().decode()
         ilp64 = ilp64 or "USE64BITINT" in config
-        threads = [
-            ctypes.cast(f, ctypes.c_void_p).value or 0 if f else 0
-            for f in (
-                getattr(library, f"{prefix}openblas_{do}_num_threads{tail}", None)
-                for do in ("get", "set")
-            )
-        ]
-        return Blas(origin, path, prefix, suffix, ilp64, config), _Entries(address, *threads)
+        switch = _thread_switch(library, prefix, tail)
+        return Blas(origin, path, prefix, suffix, ilp64, config), address, switch
     raise OSError("lacks routines")
 
 
@@ -132,12 +137,12 @@ def load() -> Blas:
     errors = []
     for origin, path in _candidates():
         try:
-            found, entries = _open(origin, path)
+            found, address, switch = _open(origin, path)
         except OSError as error:
             errors.append(f"{path}: {error}")
         else:
-            core.set_blas(entries.routines, found.ilp64)
-            core.set_blas_threads(entries.get_threads, entries.set_threads)
+            core.set_blas(address, found.ilp64)
+            core.set_blas_threads(*switch)
             return found
     tried = "; ".join(errors) or "no library found"
     raise ImportError(f"randla found no BLAS ({tried}). Install one: pip install scipy-openblas32")

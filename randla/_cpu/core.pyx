@@ -8,10 +8,6 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
 
-ctypedef int (*get_threads)() noexcept nogil
-ctypedef void (*set_threads)(int) noexcept nogil
-
-
 cdef extern from "randla.h" nogil:
     """
     typedef struct { const char *name; int number; const char *exception; } rl_status_entry;
@@ -38,7 +34,6 @@ cdef extern from "randla.h" nogil:
     const rl_kind_entry rl_kind_entries[]
     ctypedef void (*rl_function)()
     ctypedef int (*rl_stop_callback)()
-    int rl_set_blas_threads(get_threads get, set_threads set)
     ctypedef struct rl_stream:
         uint64_t key
         uint64_t offset
@@ -49,6 +44,7 @@ cdef extern from "randla.h" nogil:
     const char *rl_isa_level(int i)
     int rl_set_isa(const char *level)
     int rl_set_blas(int count, const char **names, const rl_function *routines, int ilp64)
+    int rl_set_blas_threads(int (*get)() noexcept nogil, void (*set)(int) noexcept nogil)
     const char *rl_blas_routine(int i)
     int rl_blas_ilp64()
     int rl_blas_linked()
@@ -74,10 +70,12 @@ cdef extern from "randla.h" nogil:
 
 def _exceptions():
     import builtins
+
+    from numpy.linalg import LinAlgError
     table, i = {}, 0
     while rl_status_entries[i].name is not NULL:
         name = rl_status_entries[i].exception.decode()
-        table[rl_status_entries[i].number] = getattr(builtins, name)
+        table[rl_status_entries[i].number] = getattr(builtins, name, LinAlgError)
         i += 1
     return table
 
@@ -163,13 +161,13 @@ def blas_ilp64():
 
 def set_blas(dict addresses, bint ilp64):
     """Hand the addresses of BLAS routines to the core."""
-    cdef const char *name[64]
-    cdef rl_function routine[64]
+    cdef const char *name[256]
+    cdef rl_function routine[256]
     cdef int count = 0, status
     keep = []
     for key, address in addresses.items():
-        if count == 64:
-            raise ValueError("more than 64 routines")
+        if count == 256:
+            raise ValueError("more than 256 routines")
         encoded = key.encode()
         keep.append(encoded)
         name[count] = encoded
@@ -180,9 +178,10 @@ def set_blas(dict addresses, bint ilp64):
         raise_status(status)
 
 
-def set_blas_threads(size_t get, size_t set):
-    """Hand over the addresses of the functions that tell and set the threads of that BLAS."""
-    cdef int status = rl_set_blas_threads(<get_threads><void *>get, <set_threads><void *>set)
+def set_blas_threads(uintptr_t get, uintptr_t set):
+    """How the core asks for and sets the threads of the BLAS: two addresses, or 0 and 0."""
+    cdef int status = rl_set_blas_threads(<int (*)() noexcept nogil>get,
+                                          <void (*)(int) noexcept nogil>set)
     if status:
         raise_status(status)
 

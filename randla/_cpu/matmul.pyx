@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: freethreading_compatible=True
 """Binding of products by bilinear schemes.  Any matrix with one unit stride goes in as it is."""
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from randla._cpu.core import raise_status
 
@@ -24,19 +24,6 @@ cdef extern from "randla.h" nogil:
         int64_t workspace
     ctypedef struct rl_matmul_scheme:
         const char *name
-        const char *field
-        const char *origin
-        int m
-        int k
-        int n
-        int rank
-        int additions
-        const int8_t *u
-        const int8_t *v
-        const int8_t *w
-        int d_u
-        int d_v
-        int d_w
     int RL_MATMUL_AUTO
     int RL_MATMUL_CLASSICAL
     int RL_MATMUL_3M
@@ -66,22 +53,12 @@ CLASSICAL = RL_MATMUL_CLASSICAL
 THREE_M = RL_MATMUL_3M
 
 
-cdef list _factor(const int8_t *x, int count):
-    return [x[i] for i in range(count)]
-
-
 def schemes():
-    """All schemes: dicts of the fields of rl_matmul_scheme, factors as flat lists."""
+    """Names of all schemes; a scheme's number is its place."""
     cdef rl_matmul_scheme s
-    found, i = [], 0
-    while rl_matmul_get_scheme(i, &s) == 0:
-        found.append({
-            "name": s.name.decode(), "field": s.field.decode(), "origin": s.origin.decode(),
-            "m": s.m, "k": s.k, "n": s.n, "rank": s.rank, "additions": s.additions,
-            "u": _factor(s.u, s.rank * s.m * s.k), "v": _factor(s.v, s.rank * s.k * s.n),
-            "w": _factor(s.w, s.rank * s.m * s.n), "divisors": (s.d_u, s.d_v, s.d_w),
-        })
-        i += 1
+    found = []
+    while rl_matmul_get_scheme(<int>len(found), &s) == 0:
+        found.append(s.name.decode())
     return found
 
 

@@ -10,16 +10,19 @@ from ._operator import Accumulator, LinearSketch, Sketch
 from ._sampling import RowSampling, leverage_scores
 from ._sparse import CountSketch, SparseSign
 from ._srht import SRHT
+from ._tensor import KhatriRao, TensorSketch
 
 __all__ = [
     "SRHT",
     "Accumulator",
     "CountSketch",
     "Gaussian",
+    "KhatriRao",
     "LinearSketch",
     "Rademacher",
     "RowSampling",
     "Sketch",
     "SparseSign",
+    "TensorSketch",
     "leverage_scores",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
+from ._sketch_tensor import tensor_sketch_apply
 from ._topk import (
     kth_value,
     merge_topk,
@@ -29,6 +30,7 @@ __all__ = [
     "partition_indices",
     "phi",
     "straight_through_topk",
+    "tensor_sketch_apply",
     "topk",
     "topk_indices",
     "topk_mask",

@@ -2,7 +2,8 @@
  *
  * Entry (i, j) is a function of (kind, stream, i, j) and of the sizes alone, so that any block can be
  * made alone, on any machine, in any order.  Kinds: RL_KIND_GAUSSIAN (in single precision
- * RL_KIND_GAUSSIAN_SINGLE), _RADEMACHER, _SPARSE_SIGN, _SRHT.  docs/guide/sketch.md has their formulas. */
+ * RL_KIND_GAUSSIAN_SINGLE), _RADEMACHER, _KHATRI_RAO
+ * (signs of factor `sub`), _SPARSE_SIGN, _SRHT.  docs/guide/sketch.md has their formulas. */
 #ifndef RANDLA_SKETCH_H
 #define RANDLA_SKETCH_H
 

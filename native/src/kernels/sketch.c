@@ -17,7 +17,7 @@
 #include "elements.inc"
 #include "sketch.inc"
 
-#define TABLE(p)                                                                                \
+#define TABLE(p)                                                                                 \
   {add_columns_##p, add_rows_##p, add_vector_##p, gather_columns_##p, gather_rows_##p, pack_##p, \
    negate_##p,      unpack_##p,   hadamard_##p,   signs_##p,          normals_##p}
 extern const rl_sketch_kernels RL_CAT(rl_sketch_kernels, RL_ISA);
