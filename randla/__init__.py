@@ -14,8 +14,8 @@ from ._expm_phi import phi
 from ._matmul import MatmulInfo, matmul
 from ._matmul_approx import ApproxMatmulInfo, ApproxMatmulResult, approx_matmul
 from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
-from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._matmul_tune import tune_matmul
+from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._topk import (
     PartitionResult,
     TopKResult,

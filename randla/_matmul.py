@@ -354,27 +354,17 @@ def _each(
     a: Any, b: Any, out: Any, name: str, levels: int | None, device: bool, extra: float
 ) -> MatmulInfo:
     """One matrix after the other, by the core or on a device, into out."""
-    char, letter, k = out.dtype.char, _TYPES[out.dtype.char], a.shape[-1]
-    binding = dispatch.backend("cupy" if device else "numpy").matmul
-    number = {"auto": binding.AUTO, "3m": binding.THREE_M}.get(name, -1)
-    if name not in _NAMES:
-        number = _schemes()[name][0]
-    count = (-1 if name == "auto" else 1) if levels is None else levels
-    names = {number: name for name, (number, _) in _schemes().items()}
-    names |= {binding.CLASSICAL: "classical", binding.THREE_M: "3m"}
+    char, k = out.dtype.char, a.shape[-1]
     batch = out.shape[:-2]
     lib = _lib(device, a)
     a = lib.broadcast_to(a, (*batch, *a.shape[-2:]))
     b = lib.broadcast_to(b, (*batch, *b.shape[-2:]))
+    one = _one_on_device if device else _one
     rows = []
     for index in np.ndindex(*batch):
-        x, y, z = _unit_stride(a[index]), _unit_stride(b[index]), out[index]
-        direct = _unit_stride(z)
-        used, used_levels, workspace = binding.product(letter, x, y, direct, number, count)
-        if direct is not z:
-            z[...] = direct
-        bound = error_bound(names[used], used_levels, k, char) + extra
-        rows.append((names[used], used_levels, workspace, bound))
+        used, used_levels, workspace = one(a[index], b[index], out[index], name, levels)
+        bound = error_bound(used, used_levels, k, char) + extra
+        rows.append((used, used_levels, workspace, bound))
     if not batch:
         return MatmulInfo(*rows[0])
     columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
@@ -382,6 +372,38 @@ def _each(
     return MatmulInfo(
         *(np.array(c, kind).reshape(batch) for c, kind in zip(columns, kinds, strict=True))
     )
+
+
+def _one(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray, name: str, levels: int | None
+) -> tuple[str, int, int]:
+    binding = dispatch.backend("numpy").matmul
+    special = {"auto": binding.AUTO, "3m": binding.THREE_M}
+    number = special[name] if name in special else _schemes()[name][0]
+    count = (-1 if name == "auto" else 1) if levels is None else levels
+    direct = _unit_stride(out)
+    used, used_levels, workspace = binding.product(
+        _TYPES[out.dtype.char], _unit_stride(a), _unit_stride(b), direct, number, count
+    )
+    if direct is not out:
+        out[...] = direct
+    if used == binding.CLASSICAL:
+        return "classical", 0, workspace
+    if used == binding.THREE_M:
+        return "3m", used_levels, workspace
+    return binding.schemes()[used], used_levels, workspace
+
+
+def _one_on_device(a: Any, b: Any, out: Any, name: str, levels: int | None) -> tuple[str, int, int]:
+    count = 1 if levels is None else levels
+    if name in ("auto", "winograd"):
+        used, workspace = dispatch.backend("cupy").matmul.product(a, b, out, count)
+        return ("winograd" if used else "classical"), used, workspace
+    if name == "3m":
+        raise NotImplementedError("algorithm '3m' is for arrays of NumPy")
+    product, used = reference(dispatch.namespace(a), a, b, _schemes()[name][1], count)
+    out[...] = product
+    return (name if used else "classical"), used, 0
 
 
 def _unit_stride(x: Any) -> Any:

@@ -79,8 +79,8 @@ RL_API int rl_zmatmul(char transa, char transb, char transc, int64_t m, int64_t 
                       rl_matmul_info *info);
 
 /* Elements of workspace for the fast schedule (lwork), and for the one that needs least.  Winograd's form, one level:
- * m k + k n + m n / 4 and (m max(k, n) + k n) / 4; each level below adds a quarter of the one above, and m' n' for
- * the products that it accumulates.  Either pointer may be NULL. */
+ * m k + k n and (m max(k, n) + k n) / 4; each level below adds a quarter of the one above, and m' n' for the
+ * products that it accumulates.  Either pointer may be NULL. */
 RL_API int rl_smatmul_lwork(int64_t m, int64_t n, int64_t k, float beta, int scheme, int levels,
                             int64_t *lwork, int64_t *least);
 RL_API int rl_dmatmul_lwork(int64_t m, int64_t n, int64_t k, double beta, int scheme, int levels,
