@@ -46,6 +46,14 @@ CASES = {
         lambda A, b: rt.expm_multiply(A, b, t=[0.5, -1.0]),
         lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0, 0]),
     ),
+    "matmul": (
+        lambda A, B: rt.matmul(A, B, algorithm="winograd"),
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0]),
+    ),
+    "matmul, vector": (
+        lambda A, b: rt.matmul(A, b, algorithm="strassen"),
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0, 0]),
+    ),
     "phi_1": (lambda A: rt.phi(A, 1), lambda dtype: (matrices(3, 2, dtype=dtype),)),
     "topk": (
         lambda A: rt.topk(A.real, 2).values,
@@ -74,6 +82,7 @@ RAW = {
     "expm_function": lambda A: (A, 0, 0.0, ""),
     "expm_derivative": lambda A: (A, leaf(A.flip(-1)), 1, True),
     "expm_multiply": lambda A: (A, leaf(A[..., :2]), 0.0),
+    "matmul": lambda A: (A, leaf(A.flip(-1)), "winograd", 1),
     "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),
     "topk_rest": lambda A: (torch.arange(2).expand(*A.shape[:2], 2), 5),

@@ -7,6 +7,7 @@ CPU tensors go to the kernels without a copy, and so do those on a GPU where the
 from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
+from ._matmul import matmul
 from ._sketch_tensor import tensor_sketch_apply
 from ._topk import (
     kth_value,
@@ -24,6 +25,7 @@ __all__ = [
     "expm_frechet",
     "expm_multiply",
     "kth_value",
+    "matmul",
     "merge_topk",
     "partition_indices",
     "phi",
