@@ -391,7 +391,7 @@ class _Signs(Rademacher):
         return 1.0
 
     def _entries(self, columns: int, char: str) -> np.ndarray:
-        return np.sign(super()._entries(columns, char))
+        return np.asarray(np.sign(super()._entries(columns, char)))
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         blocks = -(-self.d // 128)
