@@ -92,7 +92,7 @@ class Levels:
 class Approximate:
     """Products of 200 terms for an inner dimension of 20000."""
 
-    params = ["sketch", "sampling"]
+    params = ("sketch", "sampling")
     param_names = ("method",)
 
     def setup(self, method):

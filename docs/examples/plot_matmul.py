@@ -2,8 +2,9 @@
 Fast matrix multiplication: what it gains and what it costs
 ===========================================================
 
-Bounds on the exponent of matrix multiplication have fallen for half a century. What a user can have is one
-or two levels of a scheme over the BLAS: some percent of the time for large matrices, at a larger error.
+Bounds on the exponent of matrix multiplication have fallen for half a century. What a user can
+have is one or two levels of a scheme over the BLAS: some percent of the time for large matrices, at
+a larger error.
 """
 
 # %%
@@ -33,9 +34,9 @@ ax.set_title("Bounds on the exponent of matrix multiplication")
 # %%
 # Time
 # ----
-# Speed beside NumPy's product, which is the same BLAS; the median of some runs in turns. Below 1 the BLAS
-# is faster, and `algorithm="auto"` uses it. The sizes here are small, for the page to be built soon: the
-# gain grows with the size, to at most 8/7 for each level.
+# Speed beside NumPy's product, which is the same BLAS; the median of some runs in turns. Below 1
+# the BLAS is faster, and `algorithm="auto"` uses it. The sizes here are small, for the page to be
+# built soon: the gain grows with the size, to at most 8/7 for each level.
 
 schemes = [("winograd", 1), ("winograd", 2), ("strassen", 1), ("k3x3x3_23", 1)]
 sizes = [256, 512, 1024, 1536]

@@ -2,6 +2,7 @@
  * NaN, arguments; for every type. */
 #include <math.h>
 
+#include "memory.h"
 #include "test_common.h"
 
 #ifdef _OPENMP
