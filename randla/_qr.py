@@ -20,8 +20,8 @@ class QRInfo:
     Attributes
     ----------
     method : str or ndarray
-        The path that gave the result: ``"cqrrpt"``, ``"cqrrt"``, ``"cholqr2"``, ``"cholqr3"`` or
-        ``"householder"``.
+        The path that gave the result: ``"cqrrpt"``, ``"cqrrt"``, ``"bqrrp"``, ``"cholqr2"``,
+        ``"cholqr3"`` or ``"householder"``.
     attempts : int or ndarray
         How many were tried.
     cond_estimate : float or ndarray
@@ -82,7 +82,7 @@ class PivotedQRResult(Result):
 
 
 _MODES = ("economic", "truncated", "r")
-_PIVOTED = ("auto", "cqrrpt", "householder")
+_PIVOTED = ("auto", "cqrrpt", "bqrrp", "householder")
 _PLAIN = ("auto", "cqrrt", "householder")
 _CHOLESKY = ("auto", "cholqr2", "cholqr3")
 
@@ -124,8 +124,9 @@ def qr(
         A diagonal entry of R counts for the rank if it is larger than `rtol` times the largest
         one; in [0, 1).  Default: ``min(m, n) * eps``.
     method : str, default "auto"
-        ``"cqrrpt"`` (with pivots; m >= n), ``"cqrrt"`` (without; m >= n), ``"householder"``
-        (LAPACK's geqp3 or geqrf), or ``"auto"``, which chooses by the shape.
+        ``"cqrrpt"`` (with pivots; m >= n), ``"bqrrp"`` (with pivots, in blocks), ``"cqrrt"``
+        (without; m >= n), ``"householder"`` (LAPACK's geqp3 or geqrf), or ``"auto"``, which
+        chooses by the shape.
     rng : None, int, Generator, SeedSequence or Stream, optional
         Source of the sketch and of the probes.
 
@@ -160,6 +161,9 @@ def qr(
     of at most 50 eps and an error of orthogonality of at most 40 eps; an error t times larger is
     missed with probability ``1 / t**2``.
 
+    BQRRP [2]_ takes the pivots of blocks of 64 columns from a sketch of 72 rows that is brought up
+    to date, and the rest from Householder's method, so that it needs no certificate.
+
     The rank is one of pivots: where singular values decay without a gap it may exceed the number
     of them that are larger than ``rtol * s_1``, by a few per cent, and there are matrices that fool
     it.  Without pivots it says little.
@@ -171,6 +175,8 @@ def qr(
     ----------
     .. [1] M. Melnichenko, O. Balabanov, R. Murray, J. Demmel, M. W. Mahoney, P. Luszczek,
        "CholeskyQR with randomization and pivoting for tall matrices (CQRRPT)", arXiv:2311.08316.
+    .. [2] M. Melnichenko, R. Murray, W. Killian, J. Demmel, M. W. Mahoney, P. Luszczek, "Anatomy
+       of high-performance column-pivoted QR decomposition", arXiv:2507.00976.
 
     Examples
     --------
@@ -308,10 +314,11 @@ class _Plan:
 
     def _choose(self) -> str:
         """By the shape: where the sketch and the passes cost less than Householder's method."""
-        tall = self.m >= 4 * self.n
-        if self.p < 32 or self.m * self.n < 65536 or not tall:
+        if self.p < 32 or self.m * self.n < 65536:
             return "householder"
-        return "cqrrpt" if self.pivoting else "cqrrt"
+        if self.m >= 4 * self.n:
+            return "cqrrpt" if self.pivoting else "cqrrt"
+        return "bqrrp" if self.pivoting else "householder"
 
     @property
     def code_name(self) -> str:

@@ -130,6 +130,7 @@ DOUBLE_ONLY = {
 METHODS = {
     "cqrrpt": lambda A, seed: randla.qr(A, pivoting=True, method="cqrrpt", rng=seed),
     "cqrrt": lambda A, seed: randla.qr(A, method="cqrrt", rng=seed),
+    "bqrrp": lambda A, seed: randla.qr(A, pivoting=True, method="bqrrp", rng=seed),
     "householder": lambda A, seed: randla.qr(A, pivoting=True, method="householder"),
     "cholqr2": lambda A, seed: randla.cholesky_qr(A, method="cholqr2"),
     "cholqr3": lambda A, seed: randla.cholesky_qr(A, method="cholqr3"),

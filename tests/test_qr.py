@@ -59,7 +59,9 @@ def check(A, result, columns=None):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("order", ["C", "F", "strided", "read-only", "negative"])
-@pytest.mark.parametrize("shape", [(300, 20), (90, 40), (40, 40), (7, 30), (1, 1), (5, 1), (1, 5)])
+@pytest.mark.parametrize(
+    "shape", [(300, 20), (90, 40), (40, 40), (7, 30), (130, 200), (1, 1), (5, 1), (1, 5)]
+)
 def test_every_method_layout_and_dtype(shape, order, dtype):
     A = random_matrix(shape, dtype)
     if order in "CF":
@@ -73,7 +75,7 @@ def test_every_method_layout_and_dtype(shape, order, dtype):
     before = A.copy()
     tall = shape[0] >= shape[1]
     for pivoting, methods in (
-        (True, ["auto", "householder", *(["cqrrpt"] if tall else [])]),
+        (True, ["auto", "bqrrp", "householder", *(["cqrrpt"] if tall else [])]),
         (False, ["auto", "householder", *(["cqrrt"] if tall else [])]),
     ):
         for method in methods:
@@ -349,7 +351,7 @@ def test_gallery(method, name, dtype):
     if dtype == "float32" and name in qr_gallery.DOUBLE_ONLY:
         return  # no such numbers
     for seed, order in ((0, "C"), (1, "F"), (2, "C")):
-        A = qr_gallery.build(name, dtype, order, 900, 60, seed)
+        A = qr_gallery.build(name, dtype, order, 900, 80, seed)
         ranks = qr_gallery.allowed_ranks(name, A)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -381,6 +383,30 @@ def test_pivots_are_nearly_those_of_geqp3(name):
     tail = 4 if name == "Kahan" else 1.2
     for cut in (k // 4, k // 2, 3 * k // 4):
         assert np.linalg.norm(result.R[cut:]) <= tail * np.linalg.norm(reference[cut:])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gaussian",
+        "kappa 1e6",
+        "graded columns 1e14",
+        "low rank + 1e-11",
+        "spiked rows",
+        "duplicate columns",
+    ],
+)
+def test_pivots_in_blocks_are_nearly_those_of_geqp3(name):
+    A = qr_gallery.build(name, "float64", "F", 600, 300, 0)
+    result = randla.qr(A, pivoting=True, rng=0)
+    assert result.info.method == "bqrrp"
+    reference = randla.qr(A, pivoting=True, method="householder", mode="r").R
+    k = min(result.rank, qr_gallery.allowed_ranks(name, A)[0])
+    ratio = np.diag(result.R)[:k] / np.diag(reference)[:k]
+    assert ratio.min() >= 0.4
+    assert ratio.max() <= 2.5
+    for cut in (k // 4, k // 2, 3 * k // 4):
+        assert np.linalg.norm(result.R[cut:]) <= 1.4 * np.linalg.norm(reference[cut:])
 
 
 def test_a_bad_sketch_is_never_believed():
@@ -426,7 +452,7 @@ def test_zero_matrices():
 def test_the_rank_does_not_depend_on_the_scale(shape, scale):
     assert CASES["rank from a pivoted factorisation"]["function"] == "qr(pivoting=True).rank"
     A = random_matrix((shape[0], 3)) @ random_matrix((3, shape[1]), seed=1) * scale
-    methods = ["auto", "householder", *(["cqrrpt"] if shape[0] >= shape[1] else [])]
+    methods = ["auto", "bqrrp", "householder", *(["cqrrpt"] if shape[0] >= shape[1] else [])]
     for method in methods:
         result = randla.qr(A, pivoting=True, method=method)
         assert result.rank == 3, method
