@@ -9,6 +9,6 @@ except ImportError as error:
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-from . import expm, expm_multiply, expm_phi, topk
+from . import expm, expm_multiply, expm_phi, sketch, topk
 
-__all__ = ["cupy", "expm", "expm_multiply", "expm_phi", "topk"]
+__all__ = ["cupy", "expm", "expm_multiply", "expm_phi", "sketch", "topk"]

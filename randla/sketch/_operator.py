@@ -305,14 +305,13 @@ class LinearSketch(Sketch):
         ndim = len(A.shape)
         axis = validate.axis((-2 if ndim > 1 else -1) if axis is None else axis, ndim, "A")
         self._check_length(A.shape[axis], transposed, f"axis {axis} of A")
-        if kind == "numpy" or (kind == "cupy" and self._on_device):
+        if kind in ("numpy", "cupy"):
             return self._by_kernels(A, axis, transposed, out, accumulate, kind)
-        if out is not None and kind != "cupy":
+        if out is not None:
             raise TypeError(f"out is for NumPy arrays and CuPy's; A is a {type(A).__name__}")
-        if dispatch.adapter(A) is not None and self._on_device:
+        if dispatch.adapter(A) is not None and self._in_torch:
             return dispatch.backend("torch").sketch_apply(self, A, axis, transposed)
-        result = self._reference(A, axis, transposed)
-        return result if out is None else _deliver(result, out, accumulate, A)
+        return self._reference(A, axis, transposed)
 
     def _check_length(self, length: int, transposed: bool, where: str) -> None:
         wanted = self.shape[0 if transposed else 1]
@@ -323,7 +322,7 @@ class LinearSketch(Sketch):
                 f"got {length}"
             )
 
-    _on_device: ClassVar[bool] = True  # whether kernels exist; else the reference serves all
+    _in_torch: ClassVar[bool] = True  # whether as an operation; else by the reference
 
     def _words(self, columns: int, kind: str = "", sub: int = 0) -> np.ndarray:
         """The operator as the core knows it: an rl_sketch."""
@@ -336,7 +335,7 @@ class LinearSketch(Sketch):
     def _by_kernels(
         self, A: Any, axis: int, transposed: bool, out: Any, accumulate: bool, kind: str
     ) -> Any:
-        """By the core, or on a GPU."""
+        """By the core, or by kernels on a GPU."""
         char = validate.compute_char("A", A.dtype)
         dtype = A.dtype if A.dtype.kind not in "iub" else np.dtype(np.float64)
         columns = self._columns(None if transposed else A.shape[axis], "S.T")
@@ -345,15 +344,22 @@ class LinearSketch(Sketch):
         if out is not None:
             validate.output(out, shape, dtype, A)
         validate.fits_memory("A", shape, dtype)
-        lib = np if kind == "numpy" else dispatch.namespace(A)
+        lib = np if kind == "numpy" else dispatch.backend("cupy").cupy
         X = _ready(lib, _fold(A, axis), char)
-        direct = out is not None and dtype.char == char and _same_layout(X, _fold(out, axis))
+        folded = None if out is None else _fold(out, axis)
+        # with more axes, and gaps between them, it would be a copy
+        direct = (
+            out is not None
+            and (out.ndim < 3 or out.flags.c_contiguous)
+            and dtype.char == char
+            and _same_layout(X, folded)
+        )
         if direct:
-            Y = _fold(out, axis)
+            Y = folded
         else:
             Y = _like(lib, X, length, char)
             if accumulate:
-                Y[...] = _fold(out, axis)
+                Y[...] = folded
         if X.size == 0 or Y.size == 0:
             if not accumulate:
                 Y[...] = 0
@@ -664,8 +670,9 @@ def _same_layout(X: Any, Y: Any) -> bool:
     return (_by_rows(X) and _by_rows(Y)) or (_by_columns(X) and _by_columns(Y) and not _by_rows(X))
 
 
-def _deliver(result: Any, out: Any, accumulate: bool, *inputs: Any) -> Any:
-    validate.output(out, tuple(result.shape), result.dtype, *inputs)
+def _deliver(result: Any, out: Any, accumulate: bool) -> Any:
+    """Write what has been computed, or add it."""
+    validate.output(out, tuple(result.shape), result.dtype, result)
     if accumulate:
         out += result
     else:
