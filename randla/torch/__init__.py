@@ -7,6 +7,7 @@ CPU tensors go to the kernels without a copy, and so do those on a GPU where the
 from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
+from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._topk import (
     kth_value,
     merge_topk,
