@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
+from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._sketch_tensor import tensor_sketch_apply
 from ._topk import (
     kth_value,
