@@ -156,7 +156,7 @@ class Gaussian(LinearSketch):
         number = kind["GAUSSIAN" if self._drawn.char == "d" else "GAUSSIAN_SINGLE"]
         per = 2 if self._drawn.char == "d" else 4
         blocks = -(-self.d // per)
-        w = words(self.stream, number, 0, i * blocks, (j - i) * blocks)
+        w = words(self.stream, number, self._sub, i * blocks, (j - i) * blocks)
         if per == 2:
             long = w.astype(np.uint64)
             W = (long[:, ::2] + (long[:, 1::2] << np.uint64(32))) >> np.uint64(11)
