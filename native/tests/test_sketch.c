@@ -71,8 +71,7 @@ static void floyd(rl_stream stream, uint32_t kind, uint32_t sub, int64_t count, 
   }
 }
 
-/* U of a block, in long double for the normals: rows x columns, by columns; *error: the most that a normal may be
- * off. */
+/* U of a block, in long double for the normals: rows x columns, by columns. */
 static double *entries(const rl_sketch *s) {
   double *U = test_alloc(sizeof(double) * (size_t)(s->rows * s->columns + 1));
   int64_t *kept = test_alloc(sizeof *kept * (size_t)s->d);
