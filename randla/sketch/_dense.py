@@ -152,7 +152,7 @@ class Gaussian(LinearSketch):
         """Columns i ... j - 1 of standard normals, from their formula: Box and Muller's pairs."""
         per = 2 if self._drawn.char == "d" else 4
         blocks = -(-self.d // per)
-        w = words(self.stream, self._number, 0, i * blocks, (j - i) * blocks)
+        w = words(self.stream, self._number, self._sub, i * blocks, (j - i) * blocks)
         if per == 2:
             long = w.astype(np.uint64)
             W = (long[:, ::2] + (long[:, 1::2] << np.uint64(32))) >> np.uint64(11)
