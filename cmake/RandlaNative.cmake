@@ -3,10 +3,10 @@
 set(RANDLA_NATIVE_DIR ${PROJECT_SOURCE_DIR}/native)
 set(RANDLA_SOURCES
     dispatch.c expm.c expm_multiply.c gemm.c memory.c provider.c spmm.c status.c stream.c threads.c
-    topk.c)
+    topk.c topk_soft.c)
 list(TRANSFORM RANDLA_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/)
 # every file here is compiled once per ISA level
-set(RANDLA_KERNEL_SOURCES expm.c expm_multiply.c sums.c topk.c)
+set(RANDLA_KERNEL_SOURCES expm.c expm_multiply.c sums.c topk.c topk_soft.c)
 list(TRANSFORM RANDLA_KERNEL_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/kernels/)
 
 # Contraction is ours to decide (kernels/simd.h).  math-errno and trapping-math only forbid vector code.

@@ -32,14 +32,19 @@
   extern const rl_expm_kernels rl_expm_kernels_##tag;     \
   extern const rl_action_kernels rl_action_kernels_##tag; \
   extern const rl_sums_kernels rl_sums_kernels_##tag;     \
-  extern const rl_topk_kernels rl_topk_kernels_##tag;
+  extern const rl_topk_kernels rl_topk_kernels_##tag;     \
+  extern const rl_soft_kernels rl_soft_kernels_##tag;
 LEVELS(X)
 #undef X
 
 static const rl_kernels level[] = {
-#define X(tag, name, has)                                                          \
-  {name, &rl_expm_kernels_##tag, &rl_action_kernels_##tag, &rl_sums_kernels_##tag, \
-   &rl_topk_kernels_##tag},
+#define X(tag, name, has)    \
+  {name,                     \
+   &rl_expm_kernels_##tag,   \
+   &rl_action_kernels_##tag, \
+   &rl_sums_kernels_##tag,   \
+   &rl_topk_kernels_##tag,   \
+   &rl_soft_kernels_##tag},
     LEVELS(X)
 #undef X
 };

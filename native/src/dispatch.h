@@ -6,6 +6,7 @@
 #include "kernels/expm_multiply.h"
 #include "kernels/sums.h"
 #include "kernels/topk_kernels.h"
+#include "kernels/topk_soft.h"
 
 typedef struct {
   const char *level;
@@ -13,6 +14,7 @@ typedef struct {
   const rl_action_kernels *action;
   const rl_sums_kernels *sums;
   const rl_topk_kernels *topk;
+  const rl_soft_kernels *soft;
 } rl_kernels;
 
 /* The level chosen by rl_set_isa(), else the best that this processor has.  Never NULL. */
