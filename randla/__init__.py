@@ -22,6 +22,7 @@ from ._topk import (
     topk_mask,
     topk_values,
 )
+from ._topk_soft import soft_rank, soft_topk
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "partition_indices",
     "phi",
     "show_config",
+    "soft_rank",
+    "soft_topk",
     "topk",
     "topk_indices",
     "topk_mask",

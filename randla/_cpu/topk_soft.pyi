@@ -18,9 +18,7 @@ def rank_vjp(
 def rank_jvp(
     x: _Matrix, t: _Vector, dx: _Matrix, dt: _Vector, out: _Matrix, method: int = 0
 ) -> None: ...
-def soft(
-    kind: int, x: _Matrix, k: _Vector, t: _Vector, gate: _Vector, out: _Matrix
-) -> None: ...
+def soft(kind: int, x: _Matrix, k: _Vector, t: _Vector, gate: _Vector, out: _Matrix) -> None: ...
 def soft_vjp(
     kind: int,
     x: _Matrix,
