@@ -53,7 +53,9 @@ for package in PACKAGES:
     labels += [package] * len(order)
 
 train, test, y, z = train_test_split(texts, labels, test_size=0.4, random_state=0, stratify=labels)
-words = TfidfVectorizer(token_pattern=r"[A-Za-z_]\w+", sublinear_tf=True, min_df=3, dtype=np.float32)
+words = TfidfVectorizer(
+    token_pattern=r"[A-Za-z_]\w+", sublinear_tf=True, min_df=3, dtype=np.float32
+)
 A, B = words.fit_transform(train), words.transform(test)
 print(
     f"{A.shape[0]} + {B.shape[0]} functions, {A.shape[1]} words, {A.nnz / A.shape[0]:.0f} in each"

@@ -14,12 +14,12 @@ from ._topk import (
     kth_value,
     merge_topk,
     partition_indices,
-    straight_through_topk,
     topk,
     topk_indices,
     topk_mask,
     topk_values,
 )
+from ._topk_soft import soft_rank, soft_topk, straight_through_topk
 
 __all__ = [
     "expm",
@@ -30,6 +30,8 @@ __all__ = [
     "merge_topk",
     "partition_indices",
     "phi",
+    "soft_rank",
+    "soft_topk",
     "straight_through_topk",
     "tensor_sketch_apply",
     "topk",
