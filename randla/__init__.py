@@ -11,7 +11,10 @@ from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
 from ._expm_phi import phi
+from ._matmul import MatmulInfo, matmul
+from ._matmul_approx import ApproxMatmulInfo, ApproxMatmulResult, approx_matmul
 from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
+from ._matmul_tune import tune_matmul
 from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
 from ._topk import (
     PartitionResult,
@@ -24,12 +27,16 @@ from ._topk import (
     topk_mask,
     topk_values,
 )
+from ._topk_soft import soft_rank, soft_topk
 
 __version__ = "0.1.0"
 __all__ = [
+    "ApproxMatmulInfo",
+    "ApproxMatmulResult",
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
+    "MatmulInfo",
     "OmegaBound",
     "PartitionResult",
     "PivotedQRResult",
@@ -39,12 +46,14 @@ __all__ = [
     "Stream",
     "TopKResult",
     "__version__",
+    "approx_matmul",
     "cholesky_qr",
     "expm",
     "expm_frechet",
     "expm_multiply",
     "get_include",
     "kth_value",
+    "matmul",
     "matmul_schemes",
     "merge_topk",
     "num_threads",
@@ -53,8 +62,11 @@ __all__ = [
     "phi",
     "qr",
     "show_config",
+    "soft_rank",
+    "soft_topk",
     "topk",
     "topk_indices",
     "topk_mask",
     "topk_values",
+    "tune_matmul",
 ]

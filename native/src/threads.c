@@ -77,6 +77,14 @@ int rl_set_blas_threads(int (*get)(void), void (*set)(int)) {
   return RL_OK;
 }
 
+int rl_blas_threads(void) {
+  lock();
+  int count = 0;
+  if (blas_get_threads != NULL) count = holders > 0 ? threads_before : blas_get_threads();
+  unlock();
+  return count;
+}
+
 int rl_blas_single_begin(void) {
   lock();
   const int known = blas_set_threads != NULL;

@@ -17,6 +17,9 @@ int rl_stop_requested(void);
 int rl_blas_single_begin(void);
 void rl_blas_single_end(void);
 
+/* Threads of the BLAS, where nobody holds it; 0 if there is no way to hold it. */
+int rl_blas_threads(void);
+
 /* Handle items begin .. end - 1 as member `thread` of the team; a status code. */
 typedef int (*rl_task)(void *context, int64_t begin, int64_t end, int thread);
 

@@ -78,6 +78,34 @@ static void faults_sketch_tensor(void) {
     }
 }
 
+static void faults_sketch(void) {
+  static const int64_t kinds[] = {RL_KIND_GAUSSIAN, RL_KIND_RADEMACHER, RL_KIND_SPARSE_SIGN,
+                                  RL_KIND_SRHT};
+  enum { D = 70, M = 90, N = 9 };
+  static double a[M * N];
+  static int64_t pointers[M + 1], indices[M], chosen[D];
+  for (int i = 0; i < M; i++) {
+    pointers[i + 1] = i + 1;
+    indices[i] = i % N;
+  }
+  guarded e = guarded_new((size_t)M * M, sizeof *a);
+  double *const b = guarded_data(&e);
+  for (int t = 0; t < 4; t++) {
+    rl_sketch s = {.kind = kinds[t], .d = D, .m = M, .nnz = D, .rows = D, .columns = M};
+    const int kind = (int)s.kind;
+    FAULTS(rl_dsketch_left(&s, 0, 1, N, 1, a, M, 0, 0, b, D, 0), e, "sketch %d", kind)
+    FAULTS(rl_dsketch_left(&s, 1, 1, N, 1, a, D, 0, 0, b, M, 0), e, "adjoint of %d", kind)
+    FAULTS(rl_dsketch_right(&s, 1, 1, N, 1, a, N, 0, 0, b, N, 0), e, "right of %d", kind)
+    FAULTS(rl_dsketch_fill(&s, b, D), e, "entries of %d", kind)
+    if (s.kind != RL_KIND_SPARSE_SIGN) continue;
+    FAULTS(rl_dsketch_csr(&s, N, 1, pointers, indices, a, 8, 0, b, 1, D), e, "csr, %d", kind)
+    FAULTS(rl_dsketch_csc(&s, N, 1, pointers, indices, a, 8, 0, b, 1, D), e, "csc, %d", kind)
+  }
+  const rl_stream stream = {1, 2};
+  FAULTS(rl_stream_subset(stream, 10, 0, D, M, chosen), e, "subset of %d", M)
+  guarded_free(&e);
+}
+
 int main(void) {
   test_begin();
   ref_blas_use(0);
@@ -100,6 +128,7 @@ int main(void) {
     faults_qr_z();
     faults_topk();
     faults_sketch_tensor();
+    faults_sketch();
   }
   CHECK(allocations > 0, "no allocation was seen: are faults compiled in?");
   return test_end();

@@ -67,7 +67,17 @@ def num_threads(n: int) -> AbstractContextManager[Any]:
 
 
 def config() -> dict[str, Any]:
-    """The facts that `show_config` prints, as a dict."""
+    """All that `show_config` prints, as a dict."""
+    from .tuning import MATMUL, load_crossovers
+
+    crossovers = load_crossovers(MATMUL)
+    shown = ", ".join(f"{key} {one}/{two}" for key, (one, two) in crossovers.items())
+    origin = "tuned" if MATMUL.load() else "as shipped"
+    return facts() | {"matmul": f"{shown} ({origin})"}
+
+
+def facts() -> dict[str, Any]:
+    """What it runs on, without what was measured."""
     import numpy
     from threadpoolctl import ThreadpoolController
 

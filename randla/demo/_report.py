@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata, util
 
 from .. import show_config
+from .._core.progress import Progress as Progress  # for the parts of the demo
 
 PEERS = {"SciPy": "scipy", "torch": "torch", "JAX": "jax"}
 # Okabe and Ito's colours, told apart by colour-blind eyes; the lines are labelled directly.
@@ -49,29 +49,6 @@ class Panel:
     x_label: str
     y_label: str
     lines: dict[str, tuple[Sequence[float], Sequence[float]]]
-
-
-class Progress:
-    """A bar on stderr; nothing where nobody looks at it, as in CI."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
-        self.shown = sys.stderr.isatty() and not os.environ.get("CI")
-
-    def step(self, what: str) -> None:
-        """Show that `what` begins."""
-        if self.shown:
-            full = 30 * self.done // max(self.steps, 1)
-            bar = "#" * full + "." * (30 - full)
-            sys.stderr.write(f"\r[{bar}] {what[:44]:<44}")
-            sys.stderr.flush()
-        self.done += 1
-
-    def close(self) -> None:
-        """Wipe the bar."""
-        if self.shown:
-            sys.stderr.write("\r" + 78 * " " + "\r")
-            sys.stderr.flush()
 
 
 # ---- text ------------------------------------------------------------------------------------

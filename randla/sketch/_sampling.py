@@ -75,7 +75,7 @@ class RowSampling(LinearSketch):
     array([ True,  True])
     """
 
-    _on_device = False  # a gather: the array library's own
+    _in_torch = False  # a gather: the array library's own
 
     def __init__(self, d: int, m: int, *, p: Any = None, rng: Any = None) -> None:
         super().__init__(d, m, rng)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined __FMA__ || defined __AVX512F__
+#if defined __SSE2__
 #include <immintrin.h>
 #elif defined __ARM_NEON && !defined RL_NO_NEON
 #include <arm_neon.h>
@@ -76,6 +76,28 @@ RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) {
 #else
 RL_INLINE rl_vs vfma_s(rl_vs a, rl_vs b, rl_vs c) { return a * b + c; }
 RL_INLINE rl_vd vfma_d(rl_vd a, rl_vd b, rl_vd c) { return a * b + c; }
+#endif
+
+/* ---- stores past the caches, where the ISA has them; p is aligned -------------------------------- */
+
+/* RL_STREAM_END(): what was streamed is there for other threads before what is stored next. */
+#if RL_VECTOR_BYTES == 64 && defined __AVX512F__
+RL_INLINE void vstream_s(float *p, rl_vs v) { _mm512_stream_ps(p, (__m512)v); }
+RL_INLINE void vstream_d(double *p, rl_vd v) { _mm512_stream_pd(p, (__m512d)v); }
+#elif RL_VECTOR_BYTES == 32 && defined __AVX2__
+RL_INLINE void vstream_s(float *p, rl_vs v) { _mm256_stream_ps(p, (__m256)v); }
+RL_INLINE void vstream_d(double *p, rl_vd v) { _mm256_stream_pd(p, (__m256d)v); }
+#elif RL_VECTOR_BYTES == 16 && defined __SSE2__
+RL_INLINE void vstream_s(float *p, rl_vs v) { _mm_stream_ps(p, (__m128)v); }
+RL_INLINE void vstream_d(double *p, rl_vd v) { _mm_stream_pd(p, (__m128d)v); }
+#else
+RL_INLINE void vstream_s(float *p, rl_vs v) { memcpy(p, &v, sizeof v); }
+RL_INLINE void vstream_d(double *p, rl_vd v) { memcpy(p, &v, sizeof v); }
+#endif
+#ifdef __SSE2__
+#define RL_STREAM_END() _mm_sfence()
+#else
+#define RL_STREAM_END() ((void)0)
 #endif
 
 /* ---- masks: integer vectors, -1 where true ------------------------------------------------------- */
