@@ -2,9 +2,9 @@
 Random projection of real data
 ==============================
 
-How many dimensions does a random projection need?  Squared distances between the rows of three real
-matrices, before and after: a text matrix of term frequencies, images of handwritten digits, and patches
-of a photo.  They come with scikit-learn and with the packages installed here; nothing is downloaded.
+How many dimensions does a random projection need?  Squared distances between the rows of three
+real matrices, before and after: a text matrix of term frequencies, images of handwritten digits,
+and patches of a photo.  They come with scikit-learn and with SciPy; nothing is downloaded.
 """
 
 import importlib
@@ -53,8 +53,8 @@ for name, X in matrices.items():
 # %%
 # Distortion
 # ----------
-# The largest relative error of the squared distance of 2000 pairs of rows; the dashed line, 4 / sqrt(d), is
-# what normal entries reach for so many pairs, whatever the data.
+# The largest relative error of the squared distance of 2000 pairs of rows; the dashed line is
+# 4 / sqrt(d).
 
 kinds = {
     "gaussian": ("Gaussian", "#0072B2", "s"),
@@ -93,8 +93,8 @@ for name, X in matrices.items():
         curves[name, kind] = some, [distortion(D, kind, d) for d in some]
 
 # %%
-# On texts and patches four operators lie on one line, which falls as 1/sqrt(d).  CountSketch loses where
-# few features carry a distance: two of them that meet in a row are added for good.
+# The error falls as 1 / sqrt(d).  CountSketch may lose where few features carry a distance: two of
+# them that meet in a row are added for good.
 
 plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharey=True, layout="constrained")
