@@ -30,7 +30,7 @@ def docstrings(package):
     """Texts of the public functions and classes of a package's modules."""
     texts = {}
     for info in pkgutil.iter_modules(package.__path__):
-        if info.name.startswith("_") or not info.ispkg:
+        if info.name.startswith("_") or info.name == "misc" or not info.ispkg:
             continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         for name in getattr(module, "__all__", []):
