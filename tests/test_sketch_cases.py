@@ -81,9 +81,8 @@ def test_integer_sparse_matrix(name):
     )
     backwards = sp.csr_array((csr.data[order], csr.indices[order], csr.indptr), shape=csr.shape)
     for X in (part, csr, csc, backwards, sp.csr_matrix(csr), sp.csc_matrix(csc)):
-        before = [X.data.copy()] + (
-            [X.indices.copy(), X.indptr.copy()] if X.format != "coo" else []
-        )
+        kept = [X.data] if X.format == "coo" else [X.data, X.indices, X.indptr]
+        before = [x.copy() for x in kept]
         got = S @ X
         assert isinstance(got, np.ndarray)
         assert got.dtype == np.float64
