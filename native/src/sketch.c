@@ -21,9 +21,11 @@
 
 /* Bytes of the codes of a panel: with a tile they should fit into L2. */
 #define PANEL_BYTES (128 << 10)
-/* Columns of a dense U that are drawn at once, at multiples of it, and its rows: 4 MB in double precision. */
+/* Columns of a dense U that are drawn at once, at multiples of it, and its rows: 1 MB in double precision.  And
+ * columns of A that it is multiplied by, so that few rows are work for many threads: what is drawn again costs 3 %. */
 #define BLOCK 256
-#define STRIP 2048
+#define STRIP 512
+#define SLAB 1024
 /* Rows of a Hadamard transform, at least: a tile takes 256 KB. */
 #define SHORTEST 2048
 /* Columns of a row-major tile, a row of which is a page: W may then be larger than L2, but is fetched in time.

@@ -180,7 +180,7 @@ class LinearSketch(Sketch):
         Parameters
         ----------
         dtype : dtype, optional
-            float32 or float64 (the default), or complex for a complex operator.
+            float32 or float64, or complex for a complex operator.  Default: double precision.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class LinearSketch(Sketch):
             The operator takes any length: cut it with ``cols`` first.
         """
         columns = self._columns(None, "toarray")
-        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        wanted = np.result_type(self.dtype, np.float64) if dtype is None else np.dtype(dtype)
         char = validate.compute_char("dtype", wanted)
         validate.fits_memory("S", (self._block[1], columns), wanted)
         return self._entries(columns, char).astype(wanted, copy=False)

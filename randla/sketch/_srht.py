@@ -43,7 +43,7 @@ class SRHT(LinearSketch):
     ``d = O((r + log m) log(r) / eps**2)`` rows [1]_; for most matrices ``d = 2 r`` is enough, but
     for some it is not.
 
-    **Cost.**  ``m (log2(L) + d / L)`` additions for each column of A, in transforms of L = 4096
+    **Cost.**  ``m (log2(L) + d / L)`` additions for each column of A, in transforms of L = 2048
     rows (the next power of two at least d, if larger) that stay in cache: the rows of the whole
     transform that are kept are sums of rows of these.
 
