@@ -127,13 +127,13 @@ def test_entries_are_those_of_the_formula(isa, name, d, m):
     S = MAKE[name](d, m, 42)
     assert S.shape == (d, m)
     wanted, got = entries(S), S.toarray()
-    assert got.dtype == S.dtype
+    assert got.dtype == np.result_type(S.dtype, np.float64)
     if name.startswith("gaussian"):
-        unit = np.finfo(got.dtype).eps
+        unit = np.finfo(S.dtype).eps
         assert np.abs(got - wanted).max() <= 8 * unit * (np.abs(wanted).max() + 1 / math.sqrt(d))
     else:
         assert np.allclose(got, wanted, rtol=1e-15, atol=0)
-    assert same_bits(S.toarray(S.dtype), got)
+    assert same_bits(S.toarray(got.dtype), got)
 
 
 def test_entries_in_another_precision(name):
@@ -559,7 +559,7 @@ def test_empty_arrays(name):
         assert (np.zeros((0, 6)) @ S).shape == (0, 9)
     none = S.cols(4, 4)
     got = none @ np.zeros((0, 3), "f")
-    assert got.dtype == np.result_type("f", *([S.dtype] if S.dtype.kind == "c" else []))[()] or True
+    assert got.dtype == (np.complex64 if S.dtype.kind == "c" else np.float32)
     assert got.shape == (6, 3)
     assert not got.any()
     assert (none.T @ np.zeros((6, 3))).shape == (0, 3)

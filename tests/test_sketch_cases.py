@@ -171,18 +171,7 @@ def test_back_to_the_data():
     assert "O(n_features * n_components**2)" in RandomProjection.__doc__
 
 
-DENSE = pytest.mark.xfail(
-    strict=False, reason="products of dense operators use the BLAS's threads, which change the bits"
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=DENSE if name.startswith(("Gaussian", "Rademacher")) else ())
-        for name in MAKE
-    ],
-)
+@pytest.mark.parametrize("name", list(MAKE))
 def test_the_same_on_any_number_of_threads(name):
     A = np.random.default_rng(0).standard_normal((6000, 30))
     S, results = MAKE[name](200, 6000, 1), set()

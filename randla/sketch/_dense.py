@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core import dispatch, operators
 from .._core.random import words
-from ._operator import LinearSketch, _deliver, single
+from ._operator import Accumulator, LinearSketch, _deliver, single
 
 
 class Gaussian(LinearSketch):
@@ -129,7 +129,8 @@ class Gaussian(LinearSketch):
         real, imaginary = (
             part._product(A, axis, transposed, None, False, sparse_output) for part in self._parts()
         )
-        result = (real + 1j * imaginary) * math.sqrt(0.5)
+        with np.errstate(invalid="ignore"):  # an infinity times 1j
+            result = (real + 1j * imaginary) * math.sqrt(0.5)
         return result if out is None else _deliver(result, out, accumulate)
 
     def _entries(self, columns: int, char: str) -> np.ndarray:
@@ -138,15 +139,10 @@ class Gaussian(LinearSketch):
         real, imaginary = (part._entries(columns, char.lower()) for part in self._parts())
         return (real + 1j * imaginary) * math.sqrt(0.5)
 
-    def _accumulate(self, X: np.ndarray, Y: np.ndarray) -> None:
-        if not self._complex:
-            super()._accumulate(X, Y)
-            return
-        real, imaginary = self._parts()
-        other = np.zeros_like(Y)
-        real._accumulate(X.astype(Y.dtype), Y)
-        imaginary._accumulate(X.astype(Y.dtype), other)
-        Y += 1j * other
+    def accumulator(self, n: int | None = None, dtype: Any = np.float64) -> Accumulator:
+        if self._complex:
+            return _PairAccumulator(self._parts(), n, dtype)
+        return super().accumulator(n, dtype)
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         """Columns i ... j - 1 of standard normals, from their formula: Box and Muller's pairs."""
@@ -162,6 +158,21 @@ class Gaussian(LinearSketch):
         r = np.sqrt(-2 * np.log(u))
         pairs = np.stack([r * np.cos(2 * np.pi * v), r * np.sin(2 * np.pi * v)], axis=-1)
         return pairs.reshape(j - i, per * blocks)[:, : self.d].T
+
+
+class _PairAccumulator(Accumulator):
+    """Of a complex operator: its two real ones, each with its own sum."""
+
+    def __init__(self, parts: tuple[Gaussian, Gaussian], n: int | None, dtype: Any) -> None:
+        super().__init__(parts[0], n, dtype)
+        self._other = Accumulator(parts[1], n, dtype)
+
+    def update(self, block: Any) -> None:
+        super().update(block)
+        self._other.update(block)
+
+    def result(self) -> Any:
+        return (super().result() + 1j * self._other.result()) * math.sqrt(0.5)
 
 
 class Rademacher(LinearSketch):

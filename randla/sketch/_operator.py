@@ -538,8 +538,6 @@ class Accumulator:
         dtype = np.dtype(dtype)
         if dtype.char not in "fdFD":
             raise TypeError(f"dtype must be float32, float64, complex64 or complex128, got {dtype}")
-        if S.dtype.kind == "c":
-            dtype = np.result_type(dtype, np.complex64)
         if n is not None:
             n = validate.integer("n", n)
             validate.inside("n", n, 0, 2**62)
