@@ -383,9 +383,6 @@ class _Signs(Rademacher):
         super().__init__(d, m, rng=rng)
         self._sub = sub
 
-    def _words(self, columns: int, kind: str = "", sub: int = 0) -> np.ndarray:
-        return super()._words(columns, kind, self._sub)
-
     @property
     def scale(self) -> float:
         return 1.0
