@@ -239,7 +239,7 @@ def _kept(s: Operator) -> np.ndarray:
 def _draw(s: Operator, out: Any) -> None:
     """The transpose of U, (columns, rows)."""
     kinds, char = _kinds(), out.dtype.char
-    if s.kind == kinds["RADEMACHER"]:
+    if s.kind in (kinds["RADEMACHER"], kinds["KHATRI_RAO"]):
         each = (s.row + s.rows - 1) // 32 - s.row // 32 + 1
         items = s.columns * each
         _each("sketch_signs", char, items, (*s.arguments(), items, out))
