@@ -524,7 +524,10 @@ def _preconditioned(xp: Any, A: Any, plan: _Plan, eps: float, stream: Stream) ->
 
     m, n = plan.m, plan.n
     d = min(m, max(2 * n, n + 8))
-    sketched = dispatch.to_numpy(A if d == m else SparseSign(d, m, rng=stream) @ A)
+    # decisions alone come from it: no derivative goes through the sketch
+    on_host = dispatch.adapter(A) is not None and str(A.device) == "cpu"
+    source = dispatch.to_numpy(A) if on_host else A
+    sketched = dispatch.to_numpy(source if d == m else SparseSign(d, m, rng=stream) @ source)
     shape = _Plan(sketched, plan.pivoting, "r", None, None, "householder")
     host = _factorise(sketched, shape, stream)
     diagonal = np.diag(host.R).real

@@ -42,7 +42,8 @@
   /* C = op(Q) C (side 'L') or C op(Q) ('R'), op 'N' or 'C'; C m x n */                            \
   int64_t rl_##p##ormqr_lwork(char side, char op, int64_t m, int64_t n, int64_t k);                \
   int rl_##p##ormqr(char side, char op, int64_t m, int64_t n, int64_t k, const REAL *a,            \
-                    int64_t lda, const REAL *tau, REAL *c, int64_t ldc, REAL *work, int64_t lwork);
+                    int64_t lda, const REAL *tau, REAL *c, int64_t ldc, REAL *work,                \
+                    int64_t lwork);
 RL_LAPACK(s, float)
 RL_LAPACK(d, double)
 RL_LAPACK(c, float)

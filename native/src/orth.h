@@ -43,10 +43,10 @@ typedef struct {
  *   not positive definite, or too nearly so for the inverse to be finite.
  * _apply: Q <- Q R^-1, by the inverse where it is not NULL (stable if R is well conditioned), else by t->r; with both
  *   NULL Q stays.  Then the probes. */
-#define RL_ORTH(p, REAL)                                                                         \
-  void rl_##p##orth_take(rl_orth *t, int threads, rl_arena *arena);                              \
-  int rl_##p##orth_gram(rl_orth *t, REAL *gram);                                                 \
-  int rl_##p##orth_factor(int64_t k, REAL *gram, REAL *inverse, double *cond, int *failed);      \
+#define RL_ORTH(p, REAL)                                                                    \
+  void rl_##p##orth_take(rl_orth *t, int threads, rl_arena *arena);                         \
+  int rl_##p##orth_gram(rl_orth *t, REAL *gram);                                            \
+  int rl_##p##orth_factor(int64_t k, REAL *gram, REAL *inverse, double *cond, int *failed); \
   int rl_##p##orth_apply(rl_orth *t, const REAL *inverse);
 RL_ORTH(s, float)
 RL_ORTH(d, double)

@@ -14,9 +14,9 @@
  * X: m x k.  With d the smallest triangles are products too, which is backward stable where pivoting has balanced the
  * rows of R by its diagonal (the error has the factor || |R^-1| |R| || of a block).  d = NULL: they are solved by
  * TRSM, stable for every R. */
-#define RL_TRSOLVE(p, REAL)                                                                       \
-  int rl_##p##trsolve_prepare(int64_t k, const REAL *r, int64_t ldr, REAL *d, int *usable);       \
-  int rl_##p##trsolve(int64_t m, int64_t k, const REAL *r, int64_t ldr, const REAL *d, REAL *x,   \
+#define RL_TRSOLVE(p, REAL)                                                                     \
+  int rl_##p##trsolve_prepare(int64_t k, const REAL *r, int64_t ldr, REAL *d, int *usable);     \
+  int rl_##p##trsolve(int64_t m, int64_t k, const REAL *r, int64_t ldr, const REAL *d, REAL *x, \
                       int64_t ldx);
 RL_TRSOLVE(s, float)
 RL_TRSOLVE(d, double)
