@@ -63,8 +63,7 @@ static void (*blas_set_threads)(int);
 static int holders, threads_before;
 
 static void lock(void) {
-  while (atomic_flag_test_and_set_explicit(&holding, memory_order_acquire)) {
-  }
+  while (atomic_flag_test_and_set_explicit(&holding, memory_order_acquire)) {}
 }
 static void unlock(void) { atomic_flag_clear_explicit(&holding, memory_order_release); }
 

@@ -91,7 +91,8 @@ cdef int64_t leading(Py_buffer *x, char *trans) except -1:
     if (across == item or cols == 1) and (rows == 1 or (down >= cols * item and down % item == 0)):
         trans[0] = c'T'
         return cols if rows == 1 else down // item
-    if (down == item or rows == 1) and (cols == 1 or (across >= rows * item and across % item == 0)):
+    if (down == item or rows == 1) and \
+            (cols == 1 or (across >= rows * item and across % item == 0)):
         trans[0] = c'N'
         return rows if cols == 1 else across // item
     raise ValueError("a matrix needs one unit stride")
