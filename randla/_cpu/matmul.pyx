@@ -99,7 +99,7 @@ cdef int64_t leading(Py_buffer *x, char *trans) except -1:
 
 
 def product(str type, a, b, c, int scheme, int levels):
-    """C = A B of matrices of one type (s d c z), not empty; what was done: scheme, levels, bytes."""
+    """C = A B of matrices of one type (s d c z), not empty; returns scheme, levels, bytes."""
     cdef Py_buffer x, y, z
     cdef char ta = 0, tb = 0, tc = 0, letter = <char>ord(type)
     cdef int64_t m, n, k, lda, ldb, ldc
