@@ -11,6 +11,7 @@ entries in CASES.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import statistics
 import sys
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import randla
+import randla.sketch
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 REPEATS = 15
@@ -194,6 +196,54 @@ def _autograd(batch: int, n: int) -> Case:
     )
 
 
+# ---- sketch --------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=2)  # of one case
+def _dense(module: Any, S: Any, dtype: str, adjoint: bool) -> Any:
+    """Entries of an operator as a matrix on the device."""
+    entries = np.ascontiguousarray(S.T.toarray(dtype) if adjoint else S.toarray(dtype))
+    if module.__name__ == "torch":
+        return module.from_numpy(entries).cuda()
+    return module.asarray(entries)
+
+
+def _sketch(
+    S: Any, n: int, dtype: str, order: str = "C", adjoint: bool = False, peers: bool = True
+) -> Case:
+    """The peer is a product with the operator as a dense matrix."""
+
+    def make() -> tuple[np.ndarray, ...]:
+        rng, rows = np.random.default_rng(0), S.shape[0 if adjoint else 1]
+        return (np.asarray(rng.standard_normal((rows, n)).astype(dtype), order=order),)
+
+    def ours(A: Any) -> Any:
+        return S.T @ A if adjoint else S @ A
+
+    def error(result: Any, A: np.ndarray) -> float:
+        """Largest difference from the CPU's result in double precision, in roundings."""
+        some = slice(None, None, max(1, n // 16))
+        exact = ours(A[:, some].astype(np.float64))
+        difference = np.abs(result[:, some].get() - exact).max() / np.abs(exact).max()
+        return float(difference / np.finfo(A.dtype).eps)
+
+    def product(module: Any, A: Any) -> Any:
+        return _dense(module, S, dtype, adjoint) @ A
+
+    like = "adjoint, " if adjoint else ""
+    kind = type(S).__name__ + (f", nnz = {S.nnz}" if S.nnz else "")
+    return Case(
+        "sketch",
+        f"{kind}, {like}{S.shape[1]} x {n} to {S.d}, {dtype}, {order}",
+        make,
+        ours,
+        error,
+        200.0,
+        dict.fromkeys(("torch", "cupy"), product) if peers else {},
+        lambda A: A.nbytes * (S.shape[0] + S.shape[1]) // len(A),
+    )
+
+
 CASES = [
     *(
         case
@@ -228,6 +278,23 @@ CASES = [
             (16_384, 256, 8),
         )
     ),
+    *(
+        _sketch(S, 500, dtype, order)
+        for dtype in ("float32", "float64")
+        for order in "CF"
+        for S in (
+            randla.sketch.CountSketch(1000, 100_000, rng=0),
+            randla.sketch.SparseSign(1000, 100_000, 4, rng=0),
+            randla.sketch.SparseSign(1000, 100_000, rng=0),
+            randla.sketch.SRHT(1000, 100_000, rng=0),
+            randla.sketch.Rademacher(1000, 100_000, rng=0),
+            randla.sketch.Gaussian(1000, 100_000, dtype, rng=0),
+        )
+    ),
+    # by sorted nonzeros; a dense operator would be too large
+    _sketch(randla.sketch.SparseSign(50_000, 100_000, rng=0), 100, "float32", peers=False),
+    _sketch(randla.sketch.SparseSign(1000, 100_000, rng=0), 500, "float32", adjoint=True),
+    _sketch(randla.sketch.SRHT(1000, 100_000, rng=0), 500, "float32", adjoint=True),
     _topk(1, 10_000_000, 1000, "float32", _constant),
     _topk(1024, 4096, 64, "float32", _constant),
 ]

@@ -27,6 +27,7 @@ from ._topk import (
     topk_mask,
     topk_values,
 )
+from ._topk_soft import soft_rank, soft_topk
 
 __version__ = "0.1.0"
 __all__ = [
@@ -61,6 +62,8 @@ __all__ = [
     "phi",
     "qr",
     "show_config",
+    "soft_rank",
+    "soft_topk",
     "topk",
     "topk_indices",
     "topk_mask",

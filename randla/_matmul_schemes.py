@@ -102,13 +102,24 @@ class Scheme:
         return float(most / math.prod(self.denominators))
 
     def products(self) -> Iterable[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-        """Rows of u, v and w, product by product."""
+        """Rows of u, v and w, product by product.
+
+        Returns
+        -------
+        iterable of tuple
+            Triples of rows, `rank` of them.
+        """
         return zip(self.u, self.v, self.w, strict=True)
 
     def is_exact(self) -> bool:
         """Whether all Brent equations hold: the scheme then multiplies matrices over any ring.
 
         ``sum_r u[r][il] v[r][l'j] w[r][i'j'] = [i = i'] [l = l'] [j = j']``, in integers.
+
+        Returns
+        -------
+        bool
+            True for every scheme of `matmul_schemes`.
         """
         left: dict[tuple[int, int, int], int] = {}
         for product in self.products():
@@ -124,7 +135,13 @@ class Scheme:
         return {at: x for at, x in left.items() if x} == right
 
     def rotated(self) -> Scheme:
-        """The scheme <k, n, m : rank> of the same trilinear form: trace(A B C) = trace(B C A)."""
+        """The scheme <k, n, m : rank> of the same trilinear form: trace(A B C) = trace(B C A).
+
+        Returns
+        -------
+        Scheme
+            Of the same rank, exponent and growth.
+        """
         m, k, n = self.m, self.k, self.n
         u, v, w = self.v, _transposed(self.w, m, n), _transposed(self.u, m, k)
         d_u, d_v, d_w = self.denominators
@@ -136,7 +153,13 @@ class Scheme:
         return Scheme(name, k, n, m, self.rank, self.field, origin, u, v, w, (d_v, d_w, d_u), sums)
 
     def transposed(self) -> Scheme:
-        """The scheme <n, k, m : rank> by C^T = B^T A^T."""
+        """The scheme <n, k, m : rank> by C^T = B^T A^T.
+
+        Returns
+        -------
+        Scheme
+            Of the same rank, exponent and growth.
+        """
         m, k, n = self.m, self.k, self.n
         u, v = _transposed(self.v, k, n), _transposed(self.u, m, k)
         w = _transposed(self.w, m, n)
@@ -266,7 +289,7 @@ def matmul_schemes() -> list[Scheme]:
     ...     print(scheme.name, scheme.rank, scheme.additions, round(scheme.growth, 2))
     strassen 7 18 14.83
     winograd 7 15 17.85
-    even_power 7 24 12.2
+    even_power 7 27 12.2
     """
     return list(stored())
 

@@ -20,8 +20,8 @@ class QRInfo:
     Attributes
     ----------
     method : str or ndarray
-        The path that gave the result: ``"cqrrpt"``, ``"cqrrt"``, ``"cholqr2"``, ``"cholqr3"`` or
-        ``"householder"``.
+        The path that gave the result: ``"cqrrpt"``, ``"cqrrt"``, ``"bqrrp"``, ``"cholqr2"``,
+        ``"cholqr3"`` or ``"householder"``.
     attempts : int or ndarray
         How many were tried.
     cond_estimate : float or ndarray
@@ -82,7 +82,7 @@ class PivotedQRResult(Result):
 
 
 _MODES = ("economic", "truncated", "r")
-_PIVOTED = ("auto", "cqrrpt", "householder")
+_PIVOTED = ("auto", "cqrrpt", "bqrrp", "householder")
 _PLAIN = ("auto", "cqrrt", "householder")
 _CHOLESKY = ("auto", "cholqr2", "cholqr3")
 
@@ -124,8 +124,9 @@ def qr(
         A diagonal entry of R counts for the rank if it is larger than `rtol` times the largest
         one; in [0, 1).  Default: ``min(m, n) * eps``.
     method : str, default "auto"
-        ``"cqrrpt"`` (with pivots; m >= n), ``"cqrrt"`` (without; m >= n), ``"householder"``
-        (LAPACK's geqp3 or geqrf), or ``"auto"``, which chooses by the shape.
+        ``"cqrrpt"`` (with pivots; m >= n), ``"bqrrp"`` (with pivots, in blocks), ``"cqrrt"``
+        (without; m >= n), ``"householder"`` (LAPACK's geqp3 or geqrf), or ``"auto"``, which
+        chooses by the shape.
     rng : None, int, Generator, SeedSequence or Stream, optional
         Source of the sketch and of the probes.
 
@@ -160,6 +161,9 @@ def qr(
     of at most 50 eps and an error of orthogonality of at most 40 eps; an error t times larger is
     missed with probability ``1 / t**2``.
 
+    BQRRP [2]_ takes the pivots of blocks of 64 columns from a sketch of 72 rows that is brought up
+    to date, and the rest from Householder's method, so that it needs no certificate.
+
     The rank is one of pivots: where singular values decay without a gap it may exceed the number
     of them that are larger than ``rtol * s_1``, by a few per cent, and there are matrices that fool
     it.  Without pivots it says little.
@@ -171,6 +175,8 @@ def qr(
     ----------
     .. [1] M. Melnichenko, O. Balabanov, R. Murray, J. Demmel, M. W. Mahoney, P. Luszczek,
        "CholeskyQR with randomization and pivoting for tall matrices (CQRRPT)", arXiv:2311.08316.
+    .. [2] M. Melnichenko, R. Murray, W. Killian, J. Demmel, M. W. Mahoney, P. Luszczek, "Anatomy
+       of high-performance column-pivoted QR decomposition", arXiv:2507.00976.
 
     Examples
     --------
@@ -189,7 +195,7 @@ def qr(
     pivoting = bool(pivoting)
     if mode in ("full", "complete"):
         raise ValueError(
-            f"mode={mode!r} would give a square Q; use mode='economic', whose Q has min(m, n) columns"
+            f"mode={mode!r} would give a square Q; mode='economic' gives one of min(m, n) columns"
         )
     validate.option("mode", mode, _MODES)
     validate.option("method", method, _PIVOTED if pivoting else _PLAIN)
@@ -303,17 +309,16 @@ class _Plan:
         self.rtol = rtol
         self.complete = bool(self.batch) or (mode != "truncated" and k is None)
         if method in ("cqrrpt", "cqrrt", "cholqr2", "cholqr3") and self.m < self.n:
-            raise ValueError(
-                f"method={method!r} needs a tall matrix, m >= n; A has shape {shape}"
-            )
+            raise ValueError(f"method={method!r} needs a tall matrix, m >= n; A has shape {shape}")
         self.method = self._choose() if method == "auto" else method
 
     def _choose(self) -> str:
         """By the shape: where the sketch and the passes cost less than Householder's method."""
-        tall = self.m >= 4 * self.n
-        if self.p < 32 or self.m * self.n < 65536 or not tall:
+        if self.p < 32 or self.m * self.n < 65536:
             return "householder"
-        return "cqrrpt" if self.pivoting else "cqrrt"
+        if self.m >= 4 * self.n:
+            return "cqrrpt" if self.pivoting else "cqrrt"
+        return "bqrrp" if self.pivoting else "householder"
 
     @property
     def code_name(self) -> str:
@@ -389,7 +394,7 @@ def _factorise(A: np.ndarray, plan: _Plan, stream: Stream) -> Any:
 
 
 def _by_lines(a: np.ndarray, char: str) -> np.ndarray:
-    """Array (count, m, n) of this dtype whose rows or columns are contiguous, as the core takes it."""
+    """Array (count, m, n) of this dtype with contiguous rows or columns, as the core takes it."""
     item = np.dtype(char).itemsize
     lines = [s for s in a.strides if s == item]
     fits = a.dtype == char and a.flags.aligned and lines and all(s % item == 0 for s in a.strides)
@@ -412,10 +417,9 @@ def _reference(A: Any, plan: _Plan, stream: Stream) -> Any:
     working = xp.float32 if "float16" in str(dtype) else dtype
     if not xp.isdtype(working, ("real floating", "complex floating")):
         raise TypeError(f"A has dtype {dtype}; expected a real or complex floating type")
-    shape = (*plan.batch, plan.m, plan.n)
-    matrices = xp.reshape(xp.astype(A, working), (-1, plan.m, plan.n))
     count = math.prod(plan.batch)
-    finite = dispatch.to_numpy(xp.all(xp.reshape(xp.isfinite(matrices), (count, -1)), axis=-1))
+    matrices = xp.reshape(xp.astype(A, working), (count, plan.m, plan.n))
+    finite = dispatch.to_numpy(xp.all(xp.isfinite(matrices), axis=(1, 2)))
     if not finite.all():
         _raise_event(plan, int(np.argmin(finite)), _NOT_FINITE)
     parts = [
@@ -425,8 +429,12 @@ def _reference(A: Any, plan: _Plan, stream: Stream) -> Any:
         for i in range(count)
     ]  # fmt: skip
     if not parts:
-        raise ValueError(f"an empty batch, shape {shape}, is served for NumPy's arrays alone")
-    if not plan.batch:
+        columns = plan.k or plan.p
+        Q, R = (xp.zeros((*plan.batch, *size), dtype=working, device=_device(A))
+                for size in ((plan.m, columns), (columns, plan.n)))  # fmt: skip
+        P = xp.zeros((*plan.batch, plan.n), dtype=xp.int64, device=_device(A))
+        rank, info = np.zeros(plan.batch, np.int64), QRInfo(*(np.zeros(plan.batch),) * 5)
+    elif not plan.batch:
         Q, R, P, rank, info = parts[0]
     else:
         Q, R = (xp.reshape(xp.stack([x[j] for x in parts]), (*plan.batch, *parts[0][j].shape))
@@ -453,7 +461,7 @@ def _device(A: Any) -> Any:
 
 
 def _reference_one(xp: Any, A: Any, plan: _Plan, streams: list[Stream]) -> Any:
-    m, n, p = plan.m, plan.n, plan.p
+    _m, n, p = plan.m, plan.n, plan.p
     eps = float(xp.finfo(A.dtype).eps)
     identity = xp.asarray(np.arange(n), device=_device(A))
     if p == 0:
@@ -528,9 +536,7 @@ def _preconditioned(xp: Any, A: Any, plan: _Plan, eps: float, stream: Stream) ->
     return found and (*found, P, plan.method)
 
 
-def _passes(
-    xp: Any, A: Any, R: Any, count: int, shift: float, eps: float, stream: Stream
-) -> Any:
+def _passes(xp: Any, A: Any, R: Any, count: int, shift: float, eps: float, stream: Stream) -> Any:
     """A = Q R by CholeskyQR, from Q = A R^-1 on; with its certificate, or None."""
     n = A.shape[1]
     Q = A if R is None else _solve_right(xp, A, R)

@@ -352,3 +352,42 @@ def topk_sample(dtype, n, rng, kind="random"):
         "cauchy": lambda: np.clip(rng.standard_cauchy(n), -6e4, 6e4),
     }[kind]()
     return x.astype(dtype)
+
+
+# ---- soft ranks and soft top-k -------------------------------------------------------------------
+
+
+def _sigmoid(z):
+    e = np.exp(-abs(z))
+    return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def soft_rank_pairs(x, g, t):
+    """Ranks, and the gradients of <g, ranks> by x and t, by all pairs in float64."""
+    x, g = x.astype(float), g.astype(float)
+    with np.errstate(over="ignore"):
+        z = (x[None, :] - x[:, None]) / t
+    e = np.exp(-abs(z))
+    terms = e / (1 + e) ** 2 * (g[None] - g[:, None])
+    near = np.where(e > 0, z, 0)
+    return 0.5 + _sigmoid(z).sum(1), terms.sum(1) / t, 0.5 * (terms * near).sum() / t
+
+
+def soft_topk_bisected(x, k, kind, t, gate=0.1):
+    """Weights in float64, thresholds by bisection."""
+    x = x.astype(float)
+
+    def law(z):
+        tail = np.exp(-abs(z)) / 2
+        return np.where(z < 0, tail, 1 - tail) if kind == "laplace" else _sigmoid(z)
+
+    if kind == "shiva":
+        return _sigmoid((k - soft_rank_pairs(x, x, t)[0]) / (gate * len(x)))
+    if kind == "threshold":
+        order = np.sort(x)[::-1]
+        return _sigmoid((x - (order[int(k) - 1] + order[int(k)]) / 2) / t)
+    low, high = x.min() - 80 * t, x.max() + 80 * t
+    for _ in range(120):
+        middle = (low + high) / 2
+        low, high = (middle, high) if law((x - middle) / t).sum() > k else (low, middle)
+    return law((x - low) / t)

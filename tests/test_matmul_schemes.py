@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 import re
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -68,6 +69,8 @@ def test_the_list():
         "winograd": (2, 2, 2, 7),
         "even_power": (2, 2, 2, 7),
         "k3x3x3_23": (3, 3, 3, 23),
+        "k3x3x4_29": (3, 3, 4, 29),
+        "k3x4x4_38": (3, 4, 4, 38),
         "k3x4x5_47": (3, 4, 5, 47),
     }
     for name, size in expected.items():
@@ -364,6 +367,20 @@ def test_search_finds_what_is_known(flips, size, rank, seed):
     assert all(x in (-1, 0, 1) for p in found[0] for f in p for x in f)
 
 
+def test_a_file_is_what_its_head_says(tmp_path):
+    """The command in it writes it."""
+    file = FOLDER / "k3x3x3_23.def"
+    (command,) = re.findall(r"python (search\.py .*) \*/$", file.read_text(), re.MULTILINE)
+    again = tmp_path / file.name
+    program, *arguments = command.split()
+    subprocess.run(
+        [sys.executable, FOLDER / program, *arguments, "--out", again],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    assert again.read_text() == file.read_text()
+
+
 def test_search_goes_on_along_a_path(flips):
     path = search.read_path("2x2x2:7,2x2x3:11,2x3x3:15")
     scheme = search.Search(path, 1).run(flips)
@@ -437,3 +454,21 @@ def test_installed_files_are_those_of_the_sources():
     installed = Path(randla.__file__).parent / "schemes"
     for file in installed.glob("*.def"):  # none in a source tree
         assert file.read_bytes() == (FOLDER / file.name).read_bytes()
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+
+def test_table_of_the_guide():
+    page = (FOLDER.parents[2] / "docs" / "guide" / "matmul_schemes.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
+    assert [name for name, _ in rows] == list(SCHEMES)
+    for name, row in rows:
+        s = SCHEMES[name]
+        size, rank, _, saved, exponent, plain, shared, growth, e = row.split(" | ")
+        assert size == f"{s.m}, {s.k}, {s.n}"
+        assert int(rank) == s.rank
+        assert saved == f"{100 * (1 - s.rank / (s.m * s.k * s.n)):.1f} %"
+        assert exponent == f"{s.exponent:.4f}"
+        assert (int(plain), int(shared)) == (s.plain_additions, s.additions)
+        assert (growth, e) == (f"{s.growth:.2f}", f"{s.stability_factor:g}")

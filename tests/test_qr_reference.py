@@ -76,8 +76,19 @@ def test_agrees_with_the_kernels(library, dtype):
         np.testing.assert_allclose(result.R, wanted.R, atol=tolerance * np.abs(wanted.R).max())
 
 
-@pytest.mark.parametrize("name", ["exact low rank", "kappa 1e18", "[I; 0]", "duplicate columns",
-                                  "zero", "times 1e-200", "first column zero", "Kahan"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exact low rank",
+        "kappa 1e18",
+        "[I; 0]",
+        "duplicate columns",
+        "zero",
+        "times 1e-200",
+        "first column zero",
+        "Kahan",
+    ],
+)
 @pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
 def test_gallery(library, name):
     A = qr_gallery.build(name, "float64", "C", 400, 40, 0)
@@ -104,6 +115,7 @@ def test_truncation_batches_and_empty_matrices(library):
     assert tuple(few.R.shape) == (5, 6)
     assert tuple(call(library, A, k=3).Q.shape) == (2, 60, 3)
     assert call(library, A[0], mode="r").Q is None
+    assert tuple(call(library, A[:0]).R.shape) == (0, 6, 6)
     empty = call(library, A[0][:, :0])
     assert tuple(empty.Q.shape) == (60, 0)
 

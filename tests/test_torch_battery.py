@@ -7,6 +7,7 @@ from oracles import random_matrices
 
 import randla.sketch
 import randla.torch as rt
+from randla.sketch import SRHT, Gaussian, SparseSign
 
 # torch's own forward mode and export use parts of torch that are on their way out
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
@@ -23,6 +24,10 @@ def leaf(x):
 
 TENSOR_SKETCH = randla.sketch.TensorSketch(6, 3, 3, gamma=0.5, coef0=0.7, rng=1)
 TENSOR_FACTORS = randla.sketch.TensorSketch(8, (3, 3, 3), rng=2)
+SPARSE, HADAMARD = SparseSign(4, 3, 2, rng=1), SRHT(2, 3, rng=2)
+NORMAL = Gaussian(2, 3, complex=True, rng=3)
+WORDS = [-1 if x == 2**64 - 1 else x for x in SparseSign(4, 3, 2, rng=2**64 - 1)._numbers(3)]
+
 # name -> (function of tensors, tensors of a dtype)
 CASES = {
     "expm": (rt.expm, lambda dtype: (matrices(3, 2, dtype=dtype),)),
@@ -75,6 +80,19 @@ CASES = {
         lambda A, B: TENSOR_FACTORS.apply_factors(A.real, B.real, A.real, axis=-2),
         lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 2, 1, dtype=dtype)),
     ),
+    "sketch": (lambda A: SPARSE.apply(A, -2), lambda dtype: (matrices(3, 2, dtype=dtype),)),
+    "sketch, last axis": (
+        lambda A: HADAMARD.apply(A, -1),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "sketch, adjoint": (
+        lambda A: SPARSE.rows(1, 4).T.__matmul__(A),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "sketch, complex": (
+        lambda A: NORMAL.apply(A, -2).abs().to(A.real.dtype),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
     "phi_3": (lambda A: rt.phi(A, 3), lambda dtype: (matrices(2, 1, dtype=dtype)[0],)),
 }
 # names of the operations in torch.ops.randla, with arguments
@@ -83,6 +101,7 @@ RAW = {
     "expm_derivative": lambda A: (A, leaf(A.flip(-1)), 1, True),
     "expm_multiply": lambda A: (A, leaf(A[..., :2]), 0.0),
     "matmul": lambda A: (A, leaf(A.flip(-1)), "winograd", 1),
+    "sketch_apply": lambda A: (A, WORDS, 0.5, False, -2),
     "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),
     "topk_rest": lambda A: (torch.arange(2).expand(*A.shape[:2], 2), 5),

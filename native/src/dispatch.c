@@ -34,7 +34,8 @@
   extern const rl_sums_kernels rl_sums_kernels_##tag;     \
   extern const rl_tensor_kernels rl_tensor_kernels_##tag; \
   extern const rl_topk_kernels rl_topk_kernels_##tag;     \
-  extern const rl_sketch_kernels rl_sketch_kernels_##tag;
+  extern const rl_sketch_kernels rl_sketch_kernels_##tag; \
+  extern const rl_soft_kernels rl_soft_kernels_##tag;
 LEVELS(X)
 #undef X
 
@@ -46,7 +47,8 @@ static const rl_kernels level[] = {
    &rl_sums_kernels_##tag,   \
    &rl_tensor_kernels_##tag, \
    &rl_topk_kernels_##tag,   \
-   &rl_sketch_kernels_##tag},
+   &rl_sketch_kernels_##tag, \
+   &rl_soft_kernels_##tag},
     LEVELS(X)
 #undef X
 };

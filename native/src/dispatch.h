@@ -8,6 +8,7 @@
 #include "kernels/sketch_tensor.h"
 #include "kernels/sums.h"
 #include "kernels/topk_kernels.h"
+#include "kernels/topk_soft.h"
 
 typedef struct {
   const char *level;
@@ -17,6 +18,7 @@ typedef struct {
   const rl_tensor_kernels *tensor;
   const rl_topk_kernels *topk;
   const rl_sketch_kernels *sketch;
+  const rl_soft_kernels *soft;
 } rl_kernels;
 
 /* The level chosen by rl_set_isa(), else the best that this processor has.  Never NULL. */

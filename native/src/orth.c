@@ -11,7 +11,7 @@
 #include "trsolve.h"
 
 /* Rows in a block: its part of Q is read by each step from the cache.  The sums of a chunk cost k^2 numbers, so that
- * it has at least 2 k rows. */
+ * it has at least 4 k rows. */
 enum { BLOCK = 1024, CHUNKS = 16 };
 
 #define TRY(call)                         \

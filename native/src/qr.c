@@ -51,7 +51,9 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int is_sketched(int method) { return method == RL_QR_CQRRPT || method == RL_QR_CQRRT; }
 static int is_cholesky(int method) { return method == RL_QR_CHOLQR2 || method == RL_QR_CHOLQR3; }
-static int has_pivots(int method) { return method == RL_QR_CQRRPT || method == RL_QR_HOUSEHOLDER; }
+static int has_pivots(int method) {
+  return method == RL_QR_CQRRPT || method == RL_QR_BQRRP || method == RL_QR_HOUSEHOLDER;
+}
 
 static int64_t sketch_rows(int64_t m, int64_t n, int attempt) {
   return smaller(m, attempt == 0 ? larger(2 * n, n + 8) : 3 * n);
@@ -61,8 +63,8 @@ static int check(const rl_qr_options *o, char order, int64_t m, int64_t n, const
                  int64_t lda, const void *q, int64_t ldq, const void *r, int64_t ldr,
                  const int64_t *perm) {
   if (o == NULL || (order != 'F' && order != 'C')) return RL_ERR_OPTION;
-  const int known = is_sketched(o->method) || is_cholesky(o->method) ||
-                    o->method == RL_QR_HOUSEHOLDER || o->method == RL_QR_PLAIN;
+  const int known = is_sketched(o->method) || is_cholesky(o->method) || has_pivots(o->method) ||
+                    o->method == RL_QR_PLAIN;
   if (!known) return RL_ERR_OPTION;
   if (m < 0 || n < 0 || m > INT64_MAX / 16 || n > INT64_MAX / 16 ||
       lda < larger(1, order == 'F' ? m : n) || ldq < larger(1, m) || ldr < larger(1, smaller(m, n)))

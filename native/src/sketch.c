@@ -16,6 +16,7 @@
 #include "gemm.h"
 #include "memory.h"
 #include "randla.h"
+#include "randla/device/sketch.h"
 #include "threads.h"
 
 /* Bytes of the codes of a panel: with a tile they should fit into L2. */
@@ -84,13 +85,12 @@ typedef struct {
   int64_t columnstride, ldc;
 } drawing;
 
-/* Word t & 3 of block i ceil(z / 4) + (t >> 2): bit 0 is the sign, the others choose one of the rows of part t.  The
- * first d mod z parts have a row more than the others. */
+/* Word t & 3 of block i ceil(z / 4) + (t >> 2) is for part t. */
 static int draw_codes(void *context, int64_t begin, int64_t end, int thread) {
   (void)thread;
   const drawing *const c = context;
   const rl_sketch *const s = c->s;
-  const int64_t z = s->nnz, blocks = parts(z, 4), each = s->d / z, longer = s->d % z;
+  const int64_t z = s->nnz, blocks = parts(z, 4);
   enum { CHUNK = 64 };
   uint32_t words[4 * CHUNK];
   const int64_t at_once = most(1, CHUNK / blocks);
@@ -102,11 +102,12 @@ static int draw_codes(void *context, int64_t begin, int64_t end, int thread) {
       rl_kernels_in_use()->sketch->words(s->stream, RL_KIND_SPARSE_SIGN, (uint32_t)s->sub, b,
                                          columns * here, words);
       for (int64_t t = 0; t < z_here; t++) {
-        const int64_t part = t0 + t, length = each + (part < longer);
-        const int64_t low = part * each + least(part, longer);
+        const int64_t part = t0 + t;
+        int64_t length;
+        const int64_t low = rl_sketch_part(s->d, z, part, &length);
         for (int64_t q = 0; q < columns; q++) {
           const uint32_t w = words[4 * here * q + t];
-          int64_t row = low + (int64_t)(((uint64_t)(w >> 1) * (uint64_t)length) >> 31);
+          int64_t row = low + rl_sketch_place(w, length);
           if (c->inside) {
             row -= s->row;
             if (row < 0 || row >= s->rows) row = s->rows + part;
@@ -150,15 +151,9 @@ static void signs_of(const rl_sketch *s, int64_t first, int64_t count, int32_t *
     rl_kernels_in_use()->sketch->words(s->stream, RL_KIND_SRHT, (uint32_t)s->sub, (uint64_t)block,
                                        CHUNK, words);
     const int64_t here = least(count - i, 128 * CHUNK - bit);
-    for (int64_t j = 0; j < here; j++)
-      codes[i + j] = (int32_t)(words[(bit + j) / 32] >> (bit + j) % 32 & 1);
+    for (int64_t j = 0; j < here; j++) codes[i + j] = rl_sketch_bit(words, bit + j);
     i += here;
   }
-}
-
-/* Where row k of the result finds itself in the transform of a chunk that begins at column r: its code. */
-static int32_t transform_code(int64_t kept, int64_t r, int64_t length) {
-  return (int32_t)((kept & (length - 1)) << 1 | (__builtin_popcountll((uint64_t)(kept & r)) & 1));
 }
 
 /* ---- apply ----------------------------------------------------------------------------------------------- */

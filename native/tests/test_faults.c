@@ -53,6 +53,59 @@ static void faults_topk(void) {
     }
 }
 
+static void faults_sketch_tensor(void) {
+  for (int d = 8; d <= 12; d += 4)
+    for (int samples = 1; samples <= 40; samples += 39) {
+      double *x = test_alloc(sizeof *x * 3 * (size_t)samples);
+      for (int i = 0; i < 3 * samples; i++) x[i] = test_uniform();
+      guarded y = guarded_new((size_t)(d * samples), sizeof *x);
+      guarded g = guarded_new((size_t)(3 * samples), sizeof *x);
+      rl_dtensor_factor f[3] = {{3, x, 1, 3, 1, 0.5, guarded_data(&g), 1, 3}};
+      f[1] = f[2] = f[0];
+      f[1].x = f[2].x = f[1].gx = f[2].gx = NULL;
+      const rl_stream s = {1, 0};
+      int64_t pointers[41], index[120];
+      for (int i = 0; i <= 40; i++) pointers[i] = 3 * i;
+      for (int i = 0; i < 120; i++) index[i] = i % 3;
+      FAULTS(rl_dtensor(s, d, samples, 3, f, guarded_data(&y), 1, d), y, "tensor, d = %d", d)
+      FAULTS(rl_dtensor_csr(s, d, samples, 3, f, pointers, index, 8, x, guarded_data(&y), 1, d), y,
+             "tensor_csr, d = %d", d)
+      FAULTS(rl_dtensor_vjp(s, d, samples, 3, f, guarded_data(&y), 1, d), g, "tensor_vjp, d = %d",
+             d)
+      guarded_free(&y);
+      guarded_free(&g);
+      free(x);
+    }
+}
+
+static void faults_sketch(void) {
+  static const int64_t kinds[] = {RL_KIND_GAUSSIAN, RL_KIND_RADEMACHER, RL_KIND_SPARSE_SIGN,
+                                  RL_KIND_SRHT};
+  enum { D = 70, M = 90, N = 9 };
+  static double a[M * N];
+  static int64_t pointers[M + 1], indices[M], chosen[D];
+  for (int i = 0; i < M; i++) {
+    pointers[i + 1] = i + 1;
+    indices[i] = i % N;
+  }
+  guarded e = guarded_new((size_t)M * M, sizeof *a);
+  double *const b = guarded_data(&e);
+  for (int t = 0; t < 4; t++) {
+    rl_sketch s = {.kind = kinds[t], .d = D, .m = M, .nnz = D, .rows = D, .columns = M};
+    const int kind = (int)s.kind;
+    FAULTS(rl_dsketch_left(&s, 0, 1, N, 1, a, M, 0, 0, b, D, 0), e, "sketch %d", kind)
+    FAULTS(rl_dsketch_left(&s, 1, 1, N, 1, a, D, 0, 0, b, M, 0), e, "adjoint of %d", kind)
+    FAULTS(rl_dsketch_right(&s, 1, 1, N, 1, a, N, 0, 0, b, N, 0), e, "right of %d", kind)
+    FAULTS(rl_dsketch_fill(&s, b, D), e, "entries of %d", kind)
+    if (s.kind != RL_KIND_SPARSE_SIGN) continue;
+    FAULTS(rl_dsketch_csr(&s, N, 1, pointers, indices, a, 8, 0, b, 1, D), e, "csr, %d", kind)
+    FAULTS(rl_dsketch_csc(&s, N, 1, pointers, indices, a, 8, 0, b, 1, D), e, "csc, %d", kind)
+  }
+  const rl_stream stream = {1, 2};
+  FAULTS(rl_stream_subset(stream, 10, 0, D, M, chosen), e, "subset of %d", M)
+  guarded_free(&e);
+}
+
 int main(void) {
   test_begin();
   ref_blas_use(0);
@@ -74,6 +127,8 @@ int main(void) {
     faults_qr_c();
     faults_qr_z();
     faults_topk();
+    faults_sketch_tensor();
+    faults_sketch();
   }
   CHECK(allocations > 0, "no allocation was seen: are faults compiled in?");
   return test_end();

@@ -12,11 +12,15 @@
 #include "threads.h"
 #include "trsolve.h"
 
-static const int methods[] = {RL_QR_CQRRPT, RL_QR_CQRRT,   RL_QR_HOUSEHOLDER,
+static const int methods[] = {RL_QR_CQRRPT, RL_QR_CQRRT,   RL_QR_BQRRP,  RL_QR_HOUSEHOLDER,
                               RL_QR_PLAIN,  RL_QR_CHOLQR2, RL_QR_CHOLQR3};
 enum { METHODS = sizeof methods / sizeof *methods };
-static int pivoted(int method) { return method == RL_QR_CQRRPT || method == RL_QR_HOUSEHOLDER; }
-static int wide_too(int method) { return method == RL_QR_PLAIN || method == RL_QR_HOUSEHOLDER; }
+static int pivoted(int method) {
+  return method == RL_QR_CQRRPT || method == RL_QR_BQRRP || method == RL_QR_HOUSEHOLDER;
+}
+static int wide_too(int method) {
+  return method == RL_QR_PLAIN || method == RL_QR_BQRRP || method == RL_QR_HOUSEHOLDER;
+}
 
 /* A BLAS whose threads can be set, so that the core may have its own. */
 static atomic_int blas_threads;

@@ -22,6 +22,7 @@ cdef extern from "randla.h" nogil:
         int32_t method
     int RL_QR_CQRRPT
     int RL_QR_CQRRT
+    int RL_QR_BQRRP
     int RL_QR_HOUSEHOLDER
     int RL_QR_PLAIN
     int RL_QR_CHOLQR2
@@ -49,7 +50,8 @@ cdef extern from "randla.h" nogil:
 
 # paths, and their codes in C; two of LAPACK's, with and without pivots
 METHODS = {
-    "cqrrpt": RL_QR_CQRRPT, "cqrrt": RL_QR_CQRRT, "householder": RL_QR_HOUSEHOLDER,
+    "cqrrpt": RL_QR_CQRRPT, "cqrrt": RL_QR_CQRRT, "bqrrp": RL_QR_BQRRP,
+    "householder": RL_QR_HOUSEHOLDER,
     "plain": RL_QR_PLAIN, "cholqr2": RL_QR_CHOLQR2, "cholqr3": RL_QR_CHOLQR3,
 }
 # layout of rl_qr_info

@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-def codes(
-    key: int, offset: int, d: int, factor: int, out: npt.NDArray[np.int32]
-) -> None: ...
+def codes(key: int, offset: int, d: int, factor: int, out: npt.NDArray[np.int32]) -> None: ...
 def apply(
     key: int,
     offset: int,

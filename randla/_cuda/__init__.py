@@ -9,6 +9,15 @@ except ImportError as error:
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-from . import expm, expm_multiply, expm_phi, matmul, sketch_tensor, topk
+from . import expm, expm_multiply, expm_phi, matmul, sketch, sketch_tensor, topk
 
-__all__ = ["cupy", "expm", "expm_multiply", "expm_phi", "matmul", "sketch_tensor", "topk"]
+__all__ = [
+    "cupy",
+    "expm",
+    "expm_multiply",
+    "expm_phi",
+    "matmul",
+    "sketch",
+    "sketch_tensor",
+    "topk",
+]

@@ -96,9 +96,7 @@ class _Call:
 
     def chunks(self) -> list[tuple[int, int]]:
         """Ranges of samples that are handled at once."""
-        return [
-            (i, min(i + self.step, self.samples)) for i in range(0, self.samples, self.step)
-        ]
+        return [(i, min(i + self.step, self.samples)) for i in range(0, self.samples, self.step)]
 
     def _kernel(self, name: str) -> Any:
         return kernel("sketch_tensor", name, REAL="float" if self.dtype.char == "f" else "double")
@@ -131,9 +129,7 @@ class _Call:
 
     def multiply(self, a: Any, b: Any, conjugated: int, out: Any) -> None:
         """Products of transforms."""
-        self._kernel("tensor_multiply")(
-            (len(a),), (self.threads,), (self.n, a, b, conjugated, out)
-        )
+        self._kernel("tensor_multiply")((len(a),), (self.threads,), (self.n, a, b, conjugated, out))
 
     def inverse(self, F: Any, codes: Any, m: int, y: Any) -> None:
         """What transforms belong to, or with codes, elements of it, added."""

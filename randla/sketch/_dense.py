@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .._core import dispatch
+from .._core import dispatch, operators
 from .._core.random import words
-from ._operator import LinearSketch, _deliver
+from ._operator import LinearSketch, _deliver, single
 
 
 class Gaussian(LinearSketch):
@@ -73,7 +73,6 @@ class Gaussian(LinearSketch):
     """
 
     _open = True
-    _kind = "GAUSSIAN"
 
     def __init__(
         self,
@@ -84,11 +83,12 @@ class Gaussian(LinearSketch):
         complex: bool = False,
         rng: Any = None,
     ) -> None:
-        super().__init__(d, m, rng)
         self._drawn = np.dtype(dtype)
         if self._drawn.char not in "fd":
             raise ValueError(f"dtype must be float32 or float64, got {self._drawn}")
-        self._complex, self._sub = bool(complex), 0
+        self._kind = "GAUSSIAN" if self._drawn.char == "d" else "GAUSSIAN_SINGLE"
+        self._complex = bool(complex)
+        super().__init__(d, m, rng)
 
     def _parameters(self) -> dict[str, Any]:
         drawn = {} if self._drawn.char == "d" else {"dtype": self._drawn.name}
@@ -103,10 +103,6 @@ class Gaussian(LinearSketch):
     def scale(self) -> float:
         """Factor before the matrix of standard normals."""
         return 1 / math.sqrt((1 + self._complex) * self.d)
-
-    def _words(self, columns: int, kind: str = "", sub: int = 0) -> np.ndarray:
-        single = "GAUSSIAN_SINGLE" if self._drawn.char == "f" else "GAUSSIAN"
-        return super()._words(columns, single, self._sub)
 
     def _parts(self) -> tuple[Gaussian, Gaussian]:
         """Two real operators: ``sqrt(2) S`` is the first and 1j times the second."""
@@ -128,6 +124,8 @@ class Gaussian(LinearSketch):
             return super()._product(A, axis, transposed, out, accumulate, sparse_output)
         if accumulate and out is None:
             raise ValueError("accumulate=True needs an array to add to, got out=None")
+        if not operators.is_sparse(A) and dispatch.kind_of(A) not in ("sequence", "subclass"):
+            A = single(A)  # there is no complex half precision
         real, imaginary = (
             part._product(A, axis, transposed, None, False, sparse_output) for part in self._parts()
         )
@@ -152,11 +150,9 @@ class Gaussian(LinearSketch):
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         """Columns i ... j - 1 of standard normals, from their formula: Box and Muller's pairs."""
-        kind = dispatch.backend("numpy").core.kinds()
-        number = kind["GAUSSIAN" if self._drawn.char == "d" else "GAUSSIAN_SINGLE"]
         per = 2 if self._drawn.char == "d" else 4
         blocks = -(-self.d // per)
-        w = words(self.stream, number, 0, i * blocks, (j - i) * blocks)
+        w = words(self.stream, self._number, self._sub, i * blocks, (j - i) * blocks)
         if per == 2:
             long = w.astype(np.uint64)
             W = (long[:, ::2] + (long[:, 1::2] << np.uint64(32))) >> np.uint64(11)
@@ -223,7 +219,6 @@ class Rademacher(LinearSketch):
     def _definition(self, i: int, j: int) -> np.ndarray:
         """Columns i ... j - 1 of signs: bit by bit, 128 in a block."""
         blocks = -(-self.d // 128)
-        number = dispatch.backend("numpy").core.kinds()[self._kind]
-        w = words(self.stream, number, 0, i * blocks, (j - i) * blocks)
+        w = words(self.stream, self._number, 0, i * blocks, (j - i) * blocks)
         bits = w[:, :, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)
         return 1.0 - 2.0 * bits.reshape(j - i, 128 * blocks)[:, : self.d].T

@@ -30,7 +30,7 @@ class Sketch:
     # NumPy and SciPy then leave ``A @ S`` and ``A @ S.T`` to us
     __array_ufunc__ = None
     _open: ClassVar[bool] = False  # whether m may be None
-    _kind: ClassVar[str] = ""  # its name in the list of random kinds
+    _kind: str = ""  # its name in the list of random kinds
 
     def __init__(self, d: Any, m: Any, rng: Any) -> None:
         self.d = validate.integer("d", d)
@@ -72,7 +72,9 @@ class LinearSketch(Sketch):
     ``S @ A`` sketches the columns of A, ``A @ S.T`` its rows; ``S.T @ B`` and ``B @ S`` are the
     adjoints.  A may be an array of any library, of any layout, complex, a batch (..., m, n), one
     vector, or a sparse array of SciPy.  Results have the library, device and dtype of A (integers:
-    float64); the arithmetic is done in that dtype, half precision in float32.
+    float64); the arithmetic is done in that dtype, half precision in float32.  Products with
+    tensors have derivatives; inside of ``torch.compile``, which takes ``@`` for a product of
+    tensors, they are written ``S.apply(A)``.
 
     Attributes
     ----------
@@ -90,6 +92,7 @@ class LinearSketch(Sketch):
 
     def __init__(self, d: Any, m: Any, rng: Any) -> None:
         super().__init__(d, m, rng)
+        self._number = dispatch.backend("numpy").core.kinds().get(self._kind, 0)
         # the block that this object stands for: row, rows, column, columns (None: open)
         self._block: tuple[int, int, int, int | None] = (0, self.d, 0, self.m)
 
@@ -305,14 +308,14 @@ class LinearSketch(Sketch):
         ndim = len(A.shape)
         axis = validate.axis((-2 if ndim > 1 else -1) if axis is None else axis, ndim, "A")
         self._check_length(A.shape[axis], transposed, f"axis {axis} of A")
-        if kind == "numpy" or (kind == "cupy" and self._on_device):
+        if kind in ("numpy", "cupy"):
             return self._by_kernels(A, axis, transposed, out, accumulate, kind)
-        if out is not None and kind != "cupy":
+        if out is not None:
             raise TypeError(f"out is for NumPy arrays and CuPy's; A is a {type(A).__name__}")
-        if dispatch.adapter(A) is not None and self._on_device:
+        if dispatch.adapter(A) is not None and self._in_torch:
             return dispatch.backend("torch").sketch_apply(self, A, axis, transposed)
-        result = self._reference(A, axis, transposed)
-        return result if out is None else _deliver(result, out, accumulate, A)
+        result = self._reference(single(A), axis, transposed)
+        return result if result.dtype == A.dtype else _as_given(result, A)
 
     def _check_length(self, length: int, transposed: bool, where: str) -> None:
         wanted = self.shape[0 if transposed else 1]
@@ -323,20 +326,22 @@ class LinearSketch(Sketch):
                 f"got {length}"
             )
 
-    _on_device: ClassVar[bool] = True  # whether kernels exist; else the reference serves all
+    _sub = 0  # sub-stream
+    _in_torch: ClassVar[bool] = True  # whether as an operation; else by the reference
 
-    def _words(self, columns: int, kind: str = "", sub: int = 0) -> np.ndarray:
+    def _numbers(self, columns: int) -> tuple[int, ...]:
         """The operator as the core knows it: an rl_sketch."""
         row, rows, column, _ = self._block
-        number = dispatch.backend("numpy").core.kinds()[kind or self._kind]
-        sizes = (number, self.d, self.m or 0, self.nnz or 0, sub)
-        stream = (self.stream.key, self.stream.offset)
-        return np.array((*sizes, *stream, row, rows, column, columns), np.uint64)
+        sizes = (self._number, self.d, self.m or 0, self.nnz or 0, self._sub)
+        return (*sizes, self.stream.key, self.stream.offset, row, rows, column, columns)
+
+    def _words(self, columns: int) -> np.ndarray:
+        return np.array(self._numbers(columns), np.uint64)
 
     def _by_kernels(
         self, A: Any, axis: int, transposed: bool, out: Any, accumulate: bool, kind: str
     ) -> Any:
-        """By the core, or on a GPU."""
+        """By the core, or by kernels on a GPU."""
         char = validate.compute_char("A", A.dtype)
         dtype = A.dtype if A.dtype.kind not in "iub" else np.dtype(np.float64)
         columns = self._columns(None if transposed else A.shape[axis], "S.T")
@@ -345,15 +350,22 @@ class LinearSketch(Sketch):
         if out is not None:
             validate.output(out, shape, dtype, A)
         validate.fits_memory("A", shape, dtype)
-        lib = np if kind == "numpy" else dispatch.namespace(A)
+        lib = np if kind == "numpy" else dispatch.backend("cupy").cupy
         X = _ready(lib, _fold(A, axis), char)
-        direct = out is not None and dtype.char == char and _same_layout(X, _fold(out, axis))
+        folded: Any = None if out is None else _fold(out, axis)
+        # with more axes, and gaps between them, it would be a copy
+        direct = (
+            out is not None
+            and (out.ndim < 3 or out.flags.c_contiguous)
+            and dtype.char == char
+            and _same_layout(X, folded)
+        )
         if direct:
-            Y = _fold(out, axis)
+            Y = folded
         else:
             Y = _like(lib, X, length, char)
             if accumulate:
-                Y[...] = _fold(out, axis)
+                Y[...] = folded
         if X.size == 0 or Y.size == 0:
             if not accumulate:
                 Y[...] = 0
@@ -469,9 +481,10 @@ class LinearSketch(Sketch):
         rest = X.shape[1:]
         X = xp.reshape(X, (X.shape[0], math.prod(rest)))
         parts = []
+        char = np.result_type(self.dtype, np.float64).char  # the scale is not rounded either
         for i in range(0, columns, _PANEL):
             j = min(i + _PANEL, columns)
-            entries = self.cols(i, j)._entries(j - i, np.dtype(self.dtype).char)
+            entries = self.cols(i, j)._entries(j - i, char)
             S = _as_library(xp, entries.T if transposed else entries, X)
             parts.append(S @ X if transposed else S @ X[i:j, :])
         if not parts:
@@ -664,8 +677,24 @@ def _same_layout(X: Any, Y: Any) -> bool:
     return (_by_rows(X) and _by_rows(Y)) or (_by_columns(X) and _by_columns(Y) and not _by_rows(X))
 
 
-def _deliver(result: Any, out: Any, accumulate: bool, *inputs: Any) -> Any:
-    validate.output(out, tuple(result.shape), result.dtype, *inputs)
+def single(A: Any) -> Any:
+    """Give float32 in place of half precision, which is too narrow for sums."""
+    if getattr(A.dtype, "itemsize", 0) != 2:
+        return A
+    xp = dispatch.namespace(A)
+    half = [getattr(xp, name) for name in ("float16", "bfloat16") if hasattr(xp, name)]
+    return xp.astype(A, xp.float32) if A.dtype in half else A
+
+
+def _as_given(result: Any, A: Any) -> Any:
+    """Half precision again, where A has it; other types have become what they should be."""
+    xp = dispatch.namespace(A)
+    return xp.astype(result, A.dtype) if single(A) is not A else result
+
+
+def _deliver(result: Any, out: Any, accumulate: bool) -> Any:
+    """Write what has been computed, or add it."""
+    validate.output(out, tuple(result.shape), result.dtype, result)
     if accumulate:
         out += result
     else:

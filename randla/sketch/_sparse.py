@@ -128,8 +128,7 @@ class SparseSign(LinearSketch):
         """Columns i ... j - 1, unscaled: one word for each nonzero, its bit 0 the sign."""
         z = self._nnz
         per_column, each, longer = -(-z // 4), self.d // z, self.d % z
-        number = dispatch.backend("numpy").core.kinds()[self._kind]
-        w = words(self.stream, number, 0, i * per_column, (j - i) * per_column)
+        w = words(self.stream, self._number, 0, i * per_column, (j - i) * per_column)
         w = w.reshape(j - i, 4 * per_column)[:, :z].astype(np.uint64)
         t = np.arange(z)
         low, length = t * each + np.minimum(t, longer), each + (t < longer)

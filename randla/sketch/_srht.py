@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import dispatch, validate
+from .._core import validate
 from .._core.random import words
 from ._operator import LinearSketch
 
@@ -72,12 +72,11 @@ class SRHT(LinearSketch):
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         """Columns i ... j - 1, unscaled."""
-        number = dispatch.backend("numpy").core.kinds()[self._kind]
         first = i // 128
-        w = words(self.stream, number, 0, first, -(-j // 128) - first)
+        w = words(self.stream, self._number, 0, first, -(-j // 128) - first)
         bits = (w[:, :, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)).ravel()
         signs = 1.0 - 2.0 * bits[i - 128 * first : j - 128 * first]
-        kept = subset(self.stream, number, 1, self.d, self._length)
+        kept = subset(self.stream, self._number, 1, self.d, self._length)
         common = kept[:, None] & np.arange(i, j)
         odd = np.array([int(c).bit_count() & 1 for c in common.ravel()]).reshape(common.shape)
         return (1.0 - 2.0 * odd) * signs

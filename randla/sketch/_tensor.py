@@ -289,7 +289,11 @@ class TensorSketch(_TensorProduct):
         samples += [None] * (self.degree - len(samples))
         result = out if out is not None else lib.empty(shape, dtype=dtype)
         target = _rows_of(result, axes[0]) if dtype.char == char else None
-        y = lib.empty((math.prod(shape) // self.d, self.d), dtype=char) if target is None else target
+        y = (
+            lib.empty((math.prod(shape) // self.d, self.d), dtype=char)
+            if target is None
+            else target
+        )
         if y.size:
             backend = dispatch.backend(kind).sketch_tensor
             backend.apply(*self._key(), samples, self._scale, [self._constant] * self.degree, y)
@@ -385,6 +389,9 @@ class _Signs(Rademacher):
     @property
     def scale(self) -> float:
         return 1.0
+
+    def _entries(self, columns: int, char: str) -> np.ndarray:
+        return np.asarray(np.sign(super()._entries(columns, char)))
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         blocks = -(-self.d // 128)
@@ -528,7 +535,10 @@ class KhatriRao(_TensorProduct):
             raise TypeError(f"out is for NumPy arrays and CuPy's; X1 is a {type(xs[0]).__name__}")
         product = None
         for factor, x, where in zip(self._signs, xs, axes, strict=True):
-            part = factor.apply(x, where)
+            if kind in ("numpy", "cupy"):
+                part = factor.apply(x, where)
+            else:  # a product of matrices, which every library has
+                part = factor._reference(x, where, False)
             product = part if product is None else product * part
         assert product is not None
         product = product * self.scale

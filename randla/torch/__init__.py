@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
+from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._sketch_tensor import tensor_sketch_apply
 from ._topk import (
     kth_value,
     merge_topk,
     partition_indices,
-    straight_through_topk,
     topk,
     topk_indices,
     topk_mask,
     topk_values,
 )
+from ._topk_soft import soft_rank, soft_topk, straight_through_topk
 
 __all__ = [
     "expm",
@@ -29,6 +30,8 @@ __all__ = [
     "merge_topk",
     "partition_indices",
     "phi",
+    "soft_rank",
+    "soft_topk",
     "straight_through_topk",
     "tensor_sketch_apply",
     "topk",

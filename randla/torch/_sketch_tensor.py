@@ -42,15 +42,14 @@ def _call(
     lengths: Sequence[int],
     constants: Sequence[float],
     result: Tensor,
-    key: int,
-    offset: int,
     scale: float,
+    words: tuple[int, ...],
 ) -> Tensor:
     """Let kernels write y, or with a gradient v by it the one by x, into a contiguous result."""
     if x.numel() == 0 or (v is not None and v.numel() == 0) or result.numel() == 0:
         return result.zero_()
     binding = dispatch.backend("cupy" if on_gpu(x) else "numpy").sketch_tensor
-    words = (key % (1 << 64), offset % (1 << 64))
+    key, offset = (word % (1 << 64) for word in words)
     with stream(x) if on_gpu(x) else contextlib.nullcontext():
         samples = _arrays(x.reshape(-1, x.shape[-1]))
         columns = [slice(s, s + n) for s, n in zip(starts, lengths, strict=True)]
@@ -58,13 +57,13 @@ def _call(
         xs = [None if a else samples[:, c] for a, c in zip(again, columns, strict=True)]
         if v is None:
             y = _arrays(result.view(-1, result.shape[-1]))
-            binding.apply(*words, xs, scale, list(constants), y)
+            binding.apply(key, offset, xs, scale, list(constants), y)
             return result
         whole = result.zero_().view(-1, x.shape[-1])
         parts = [None if a else torch.empty_like(whole[:, c]) for a, c in zip(again, columns)]  # noqa: B905
         gs = [None if part is None else _arrays(part) for part in parts]
         grad = _arrays(v.reshape(-1, v.shape[-1]))
-        binding.vjp(*words, xs, scale, list(constants), grad, gs)
+        binding.vjp(key, offset, xs, scale, list(constants), grad, gs)
         for part, c in zip(parts, columns, strict=True):
             if part is not None:
                 whole[:, c] += part
@@ -81,7 +80,7 @@ def _sketch_kernel(
     x: Tensor, starts: Any, lengths: Any, constants: Any, d: int, scale: float, *words: int
 ) -> Tensor:
     y = _sketch_like(x, starts, lengths, constants, d, scale)
-    return _call(x, None, starts, lengths, constants, y, *words, scale)
+    return _call(x, None, starts, lengths, constants, y, scale, words)
 
 
 def _adjoint_like(
@@ -96,7 +95,7 @@ def _adjoint_kernel(
 ) -> Tensor:
     gx = _adjoint_like(x, v, starts, lengths, constants, scale)
     x, v = x.expand(gx.shape), v.expand(*gx.shape[:-1], v.shape[-1])
-    return _call(x, v, starts, lengths, constants, gx, *words, scale)
+    return _call(x, v, starts, lengths, constants, gx, scale, words)
 
 
 def _tangents(
@@ -119,6 +118,13 @@ def _sketch_jvp(x: Tensor, dx: Tensor, constants: Sequence[Any]) -> Tensor:
     both, terms = _tangents(x, dx, starts, features)
     parts = [_sketch(both, moved, lengths, kept, *rest) for moved, kept in terms]
     return sum(parts[1:], start=parts[0])
+
+
+def _sketch_jvp_of(
+    tensors: Sequence[Tensor], constants: Sequence[Any], tangents: Sequence[Tensor | None]
+) -> Tensor:
+    assert tangents[0] is not None  # the only tensor
+    return _sketch_jvp(tensors[0], tangents[0], constants)
 
 
 def _hessian(x: Tensor, v: Tensor, dx: Tensor, constants: Sequence[Any]) -> Tensor:
@@ -177,7 +183,7 @@ _sketch = Operation(
     on_gpu=_sketch_kernel,
     like=_sketch_like,
     backward=_sketch_backward,
-    jvp=lambda tensors, constants, tangents: _sketch_jvp(tensors[0], tangents[0], constants),
+    jvp=_sketch_jvp_of,
 )
 _adjoint = Operation(
     f"tensor_sketch_adjoint(Tensor x, Tensor v, {_FACTORS}, float scale, int key, int offset)"

@@ -693,6 +693,20 @@ static inline long long __double_as_longlong(double x) { return cuda_shim::bits_
 static inline double __longlong_as_double(long long x) { return cuda_shim::bits_as<double>(x); }
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 static inline double rsqrt(double x) { return 1 / sqrt(x); }
+/* sine and cosine of pi x; quarter turns are taken off exactly */
+template <class T>
+static void cuda_shim_sincospi(T x, T *sine, T *cosine) {
+  const T quarters = nearbyint(2 * x), rest = (x - quarters / 2) * (T)3.14159265358979323846;
+  const T s = (T)sin((double)rest), c = (T)cos((double)rest);
+  switch ((long long)quarters & 3) {
+    case 0: *sine = s, *cosine = c; break;
+    case 1: *sine = c, *cosine = -s; break;
+    case 2: *sine = -s, *cosine = -c; break;
+    default: *sine = -c, *cosine = s;
+  }
+}
+static inline void sincospi(double x, double *s, double *c) { cuda_shim_sincospi(x, s, c); }
+static inline void sincospif(float x, float *s, float *c) { cuda_shim_sincospi(x, s, c); }
 static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
 static inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 static inline float __fadd_rn(float a, float b) { return a + b; }

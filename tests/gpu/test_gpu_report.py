@@ -6,6 +6,8 @@ from pathlib import Path
 import processes
 import pytest
 
+import randla.sketch
+
 SCRIPT = Path(__file__).parent.parent.parent / "asv_bench" / "gpu_report.py"
 
 
@@ -40,6 +42,22 @@ def test_cases_of_expm(stand_in, report, monkeypatch):
         host = case.make()
         off = case.ours(*(stand_in.asarray(x) for x in host)) * (1 + 1e-4)
         assert case.error(off, *host) > case.allowed
+
+
+def test_cases_of_sketch(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    S, N = randla.sketch.SparseSign(20, 300, rng=0), randla.sketch.Gaussian(20, 300, rng=0)
+    for case in (
+        report._sketch(S, 7, "float32", "F"),
+        report._sketch(N, 7, "float64"),
+        report._sketch(S, 7, "float32", adjoint=True, peers=False),
+    ):
+        found = report.run(stand_in, None, case)
+        assert 0 < found["error"] <= case.allowed, case.title
+        assert ("cupy" in found["times"]) == bool(case.peers)
+        (A,) = case.make()
+        off = case.ours(stand_in.asarray(A)) * (1 + 1e-4)
+        assert case.error(off, A) > case.allowed
 
 
 def test_wrong_results_are_told(stand_in, report):

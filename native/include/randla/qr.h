@@ -9,6 +9,7 @@ extern "C" {
 enum rl_qr_method {
   RL_QR_CQRRPT = 1,      /* pivots from a sketch, which preconditions CholeskyQR; m >= n */
   RL_QR_CQRRT = 2,       /* the same without pivots */
+  RL_QR_BQRRP = 3,       /* pivots in blocks, from a sketch that is brought up to date; any m, n */
   RL_QR_HOUSEHOLDER = 4, /* LAPACK's, with pivots */
   RL_QR_PLAIN = 5,       /* LAPACK's, without */
   RL_QR_CHOLQR2 = 6,     /* CholeskyQR twice; m >= n */
@@ -48,16 +49,15 @@ typedef struct {
  *
  * _batch: the same for `batch` matrices, the distances between which come after each leading dimension; *failed, if
  * not NULL: the number of the matrix that gave an error, or -1. */
-#define RL_QR(p, T)                                                                               \
-  RL_API int rl_##p##qr(const rl_qr_options *options, char order, int64_t m, int64_t n,           \
-                        const T *a, int64_t lda, T *q, int64_t ldq, T *r, int64_t ldr,            \
-                        int64_t *perm, rl_qr_info *info, T *work, int64_t lwork);                 \
-  RL_API int64_t rl_##p##qr_lwork(const rl_qr_options *options, int64_t m, int64_t n);            \
-  RL_API int rl_##p##qr_batch(const rl_qr_options *options, int64_t batch, char order, int64_t m, \
-                              int64_t n, const T *a, int64_t lda, int64_t stride_a, T *q,         \
-                              int64_t ldq, int64_t stride_q, T *r, int64_t ldr, int64_t stride_r, \
-                              int64_t *perm, int64_t stride_perm, rl_qr_info *info,               \
-                              int64_t *failed);
+#define RL_QR(p, T)                                                                              \
+  RL_API int rl_##p##qr(const rl_qr_options *options, char order, int64_t m, int64_t n,          \
+                        const T *a, int64_t lda, T *q, int64_t ldq, T *r, int64_t ldr,           \
+                        int64_t *perm, rl_qr_info *info, T *work, int64_t lwork);                \
+  RL_API int64_t rl_##p##qr_lwork(const rl_qr_options *options, int64_t m, int64_t n);           \
+  RL_API int rl_##p##qr_batch(                                                                   \
+      const rl_qr_options *options, int64_t batch, char order, int64_t m, int64_t n, const T *a, \
+      int64_t lda, int64_t stride_a, T *q, int64_t ldq, int64_t stride_q, T *r, int64_t ldr,     \
+      int64_t stride_r, int64_t *perm, int64_t stride_perm, rl_qr_info *info, int64_t *failed);
 RL_QR(s, float)
 RL_QR(d, double)
 RL_QR(c, rl_complex_float)

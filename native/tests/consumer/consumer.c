@@ -1,4 +1,5 @@
-/* A C program that uses an installed randla: a BLAS of its own choice, handed in; one exponential.
+/* A C program that uses an installed randla: a BLAS of its own choice, handed in; one exponential, one QR
+ * factorisation in a workspace of its own.
  *
  *     consumer libopenblas.so [prefix suffix ilp64]
  *
@@ -11,7 +12,41 @@
 
 #include <randla.h>
 
-enum { MOST = 64, N = 200 };
+enum { MOST = 256, N = 200 };
+
+/* Columns i -> (i / M)^j, which are nearly dependent: A[:, perm] = Q R. */
+static int factorise(void) {
+  enum { M = 4000, K = 12 };
+  const rl_stream stream = {7, 0};
+  const int64_t lwork = rl_dqr_cqrrpt_lwork(M, K);
+  if (lwork < 0) return 0;
+  double *a = malloc(sizeof *a * M * K), *q = malloc(sizeof *q * M * K);
+  double *work = malloc(sizeof *work * (size_t)lwork), r[K * K], off = 0, norm = 0;
+  int64_t perm[K];
+  rl_qr_info info;
+  if (a == NULL || q == NULL || work == NULL) return 0;
+  for (int j = 0; j < K; j++)
+    for (int i = 0; i < M; i++) a[i + j * M] = pow((i + 1.0) / M, j);
+  const int status = rl_dqr_cqrrpt('F', M, K, a, M, stream, q, M, r, K, perm, &info, work, lwork);
+  if (status != RL_OK) {
+    fprintf(stderr, "rl_dqr_cqrrpt: %s\n", rl_strerror(status));
+    return 0;
+  }
+  for (int j = 0; j < K; j++)
+    for (int i = 0; i < M; i++) {
+      const double exact = a[i + perm[j] * M];
+      double sum = 0;
+      for (int l = 0; l <= j; l++) sum += q[i + l * M] * r[l + j * K];
+      off += (sum - exact) * (sum - exact);
+      norm += exact * exact;
+    }
+  printf("QR of %d x %d: rank %d, %d attempt(s), residual %.1e\n", M, K, (int)info.rank,
+         (int)info.attempts, sqrt(off / norm));
+  free(work);
+  free(q);
+  free(a);
+  return info.rank == K && sqrt(off / norm) < 1e-14;
+}
 
 int main(int argc, char **argv) {
   if (argc != 2 && argc != 5) {
@@ -73,5 +108,5 @@ int main(int argc, char **argv) {
          info.products, error);
   free(e);
   free(a);
-  return !(error < 1e-14);
+  return !(error < 1e-14 && factorise());
 }
