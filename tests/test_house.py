@@ -172,7 +172,7 @@ def test_benchmarks_examples_and_demo_use_the_public_api():
 def test_tests_open_only_their_own_room():
     """A test of a stem may open that stem, its binding and the core; nothing of another stem."""
     for path in files(ROOT / "tests", "test_*.py"):
-        stem = path.stem.removeprefix("test_").split("_")[0]
+        stem = path.stem.removeprefix("test_").removeprefix("torch_").split("_")[0]
         if stem in ("core", "random", "threads", "house"):
             stem = "core"
         for module, _ in imports(path):

@@ -57,7 +57,7 @@ def test_sampling_finds_the_columns_that_matter():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_rtol(method):
-    a, b = pair(60, 5000, 50)
+    a, b = pair(300, 5000, 250)
     product, error = randla.approx_matmul(a, b, rtol=0.1, method=method, rng=3)
     result = randla.approx_matmul(a, b, rtol=0.1, method=method, rng=3)
     assert error <= 0.1
@@ -116,7 +116,9 @@ def test_special(method):
     apart[:, ::2] = 0
     other = b.copy()
     other[1::2] = 0
-    assert (np.abs(randla.approx_matmul(apart, other, k=9, method=method, rng=1).product) < 9).all()
+    assert (
+        np.abs(randla.approx_matmul(apart, other, k=9, method=method, rng=1).product) < 40
+    ).all()
     half = randla.approx_matmul(a.astype("e"), b.astype("e"), k=10, method=method, rng=0)
     assert half.product.dtype == "e"
     whole = randla.approx_matmul(np.eye(9, dtype=int), np.eye(9, dtype=int), k=4, rng=0)

@@ -91,14 +91,15 @@ cdef int64_t leading(Py_buffer *x, char *trans) except -1:
     if (across == item or cols == 1) and (rows == 1 or (down >= cols * item and down % item == 0)):
         trans[0] = c'T'
         return cols if rows == 1 else down // item
-    if (down == item or rows == 1) and (cols == 1 or (across >= rows * item and across % item == 0)):
+    if (down == item or rows == 1) and \
+            (cols == 1 or (across >= rows * item and across % item == 0)):
         trans[0] = c'N'
         return rows if cols == 1 else across // item
     raise ValueError("a matrix needs one unit stride")
 
 
 def product(str type, a, b, c, int scheme, int levels):
-    """C = A B of matrices of one type (s d c z), not empty; what was done: scheme, levels, bytes."""
+    """C = A B of matrices of one type (s d c z), not empty; returns scheme, levels, bytes."""
     cdef Py_buffer x, y, z
     cdef char ta = 0, tb = 0, tc = 0, letter = <char>ord(type)
     cdef int64_t m, n, k, lda, ldb, ldc
