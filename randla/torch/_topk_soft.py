@@ -254,9 +254,18 @@ def _scores(x: Tensor, dim: Any) -> tuple[Tensor, int]:
     return moved if x.dtype in (torch.float32, torch.float64) else moved.float(), where
 
 
-def _column(name: str, value: Any, x: Tensor, check: Callable[..., np.ndarray]) -> Tensor:
+def _column(
+    name: str,
+    value: Any,
+    x: Tensor,
+    check: Callable[..., np.ndarray],
+    check_one: Callable[[float], None],
+) -> Tensor:
     """One number, or one for each row, in float64 with as many dimensions as x."""
     batch = tuple(x.shape[:-1])
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        check_one(value)  # no NumPy: torch compiles this
+        return torch.full((1,) * x.dim(), float(value), dtype=torch.float64, device=x.device)
     if not isinstance(value, Tensor):
         checked = check(name, value, batch)
         if checked.size == 1:
@@ -274,6 +283,10 @@ def _column(name: str, value: Any, x: Tensor, check: Callable[..., np.ndarray]) 
         check(name, value.detach(), batch)
     shape = (*batch, 1) if value.dim() else (1,) * x.dim()
     return value.to(x.device, torch.float64).reshape(shape)
+
+
+def _temperature(name: str, value: Any, x: Tensor) -> Tensor:
+    return _column(name, value, x, core.positive, lambda v: core.check_temperature(name, v))
 
 
 def _restored(rows: Tensor, x: Tensor, dim: int) -> Tensor:
@@ -317,7 +330,7 @@ def soft_rank(x: Tensor, *, dim: int = -1, temperature: Any) -> Tensor:
     [-1.0, 1.0, 1.0, 1.0]
     """
     scores, where = _scores(x, dim)
-    t = _column("temperature", temperature, scores, core.positive)
+    t = _temperature("temperature", temperature, scores)
     unused = torch.zeros((1,) * scores.dim(), dtype=torch.float64, device=x.device)
     return _restored(_soft(scores, unused, t, unused, "rank"), x, where)
 
@@ -380,23 +393,24 @@ def soft_topk(
     scores, where = _scores(x, dim)
     n = scores.shape[-1]
 
-    def selectable(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
-        numbers = core.numbers(name, value, batch)
-        core.check_k(numbers, kind, n)
-        return numbers
+    def numbers(value: Any) -> Tensor:
+        def check(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
+            rows = core.numbers(name, value, batch)
+            core.check_k(rows, kind, n)
+            return rows
 
-    t = _column("temperature", temperature, scores, core.positive)
-    gate = _column("gate_temperature", given, scores, core.positive)
+        return _column("k", value, scores, check, lambda v: core.check_number(v, kind, n))
+
+    t = _temperature("temperature", temperature, scores)
+    gate = _temperature("gate_temperature", given, scores)
     if not hard:
-        return _restored(
-            _soft(scores, _column("k", k, scores, selectable), t, gate, kind), x, where
-        )
+        return _restored(_soft(scores, numbers(k), t, gate, kind), x, where)
     count = validate.integer("k", k)
     validate.inside("k", count, 0, n)
     mask = topk_mask(scores.detach(), count).to(scores.dtype)
     missing = scores.isnan().any(-1, keepdim=True)
     if 0 < count < n:
-        p = _soft(scores, _column("k", count, scores, selectable), t, gate, kind)
+        p = _soft(scores, numbers(count), t, gate, kind)
         zero = p - p.detach()
     else:  # constant, but in the graph
         zero = scores.masked_fill(~scores.isfinite(), 0) * 0
