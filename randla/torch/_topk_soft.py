@@ -73,14 +73,14 @@ def _on_gpu(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, kind: str) -> Tensor:
 def _vjp_like(
     x: Tensor, k: Tensor, t: Tensor, gate: Tensor, g: Tensor, kind: str, full: bool
 ) -> Tensor:
-    return x.new_empty((*_batch(x, k, t, gate), x.shape[-1] + 3 * full))
+    return x.new_empty((*_batch(x, k, t, gate, g), x.shape[-1] + 3 * full))
 
 
 def _vjp_kernel(
     x: Tensor, k: Tensor, t: Tensor, gate: Tensor, g: Tensor, kind: str, full: bool
 ) -> Tensor:
     """Gradients by x and, if `full`, by the k, temperature and gate of each row, side by side."""
-    batch, n = _batch(x, k, t, gate), x.shape[-1]
+    batch, n = _batch(x, k, t, gate, g), x.shape[-1]
     dx = x.new_empty((*batch, n))
     rows = math.prod(batch)
     others = np.zeros((3, rows))
@@ -99,7 +99,8 @@ def _vjp_kernel(
 
 
 def _jvp_like(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, *rest: Any) -> Tensor:
-    return x.new_empty((*_batch(x, k, t, gate), x.shape[-1]))
+    tensors = (a for a in rest if isinstance(a, Tensor))
+    return x.new_empty((*_batch(x, k, t, gate, *tensors), x.shape[-1]))
 
 
 def _jvp_kernel(
@@ -113,7 +114,7 @@ def _jvp_kernel(
     dgate: Tensor,
     kind: str,
 ) -> Tensor:
-    out = _jvp_like(x, k, t, gate)
+    out = _jvp_like(x, k, t, gate, dx, dk, dt, dgate)
     if out.numel():
         binding, batch = dispatch.backend("numpy").topk_soft, tuple(out.shape[:-1])
         scores, tangent = _matrix(x, batch), _matrix(dx.to(x.dtype), batch)
@@ -151,6 +152,8 @@ def _push(kind: str) -> Callable[..., Tensor]:
     """What the kernel of the tangent computes: linear in them, so the adjoint of an adjoint."""
 
     def function(*a: Tensor) -> Tensor:
+        batch = _batch(*a)
+        a = tuple(b.expand(*batch, b.shape[-1]) for b in a)
         x, tangents = a[0], a[4:]
         zero = torch.zeros_like(_reference(kind, *a[:4]))
 
