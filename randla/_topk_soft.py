@@ -210,21 +210,31 @@ def check_gate(kind: str, gate: Any) -> Any:
     return gate
 
 
-def check_k(k: np.ndarray, kind: str, n: int) -> None:
-    """Require what a kind can select."""
-    if not k.size or (n == 0 and kind != "threshold" and not k.any()):
-        return
+def check_number(k: float, kind: str, n: int) -> None:
+    """Require a k that a kind can select."""
     if kind == "shiva":
-        if not np.isfinite(k).all():
-            raise ValueError(f"k must be finite, got {k[~np.isfinite(k)][0]}")
+        if not -math.inf < k < math.inf:
+            raise ValueError(f"k must be finite, got {k:g}")
         return
     low, high = (1, n - 1) if kind == "threshold" else (0, n)
-    outside = ~((k >= low) & (k <= high))
-    if outside.any():
-        raise ValueError(f"k must be in [{low}, {high}], got {k[outside][0]:g}")
-    if kind == "threshold" and (np.floor(k) != k).any():
-        broken = k[np.floor(k) != k][0]
-        raise ValueError(f"k must be an integer for kind 'threshold', got {broken:g}")
+    if not low <= k <= high:
+        raise ValueError(f"k must be in [{low}, {high}], got {k:g}")
+    if kind == "threshold" and k != int(k):
+        raise ValueError(f"k must be an integer for kind 'threshold', got {k:g}")
+
+
+def check_temperature(name: str, value: float) -> None:
+    """Require a width that the kernels take."""
+    if not 0 < value <= 2.0**1000:
+        raise ValueError(f"{name} must be positive and finite, got {value:g}")
+
+
+def check_k(k: np.ndarray, kind: str, n: int) -> None:
+    """Require what a kind can select, of every row."""
+    if k.size:
+        broken = k[np.floor(k) != k] if kind == "threshold" else k[:0]
+        for value in (k.min(), k.max(), *broken[:1]):  # a NaN is both
+            check_number(float(value), kind, n)
 
 
 def numbers(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
@@ -245,9 +255,9 @@ def numbers(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
 def positive(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
     """Give temperatures as a float64 vector."""
     given = numbers(name, value, batch)
-    wrong = ~((given > 0) & (given <= 2.0**1000))
-    if wrong.any():
-        raise ValueError(f"{name} must be positive and finite, got {given[wrong][0]:g}")
+    if given.size:
+        for extreme in (given.min(), given.max()):
+            check_temperature(name, float(extreme))
     return given
 
 

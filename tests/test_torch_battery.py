@@ -28,6 +28,11 @@ SPARSE, HADAMARD = SparseSign(4, 3, 2, rng=1), SRHT(2, 3, rng=2)
 NORMAL = Gaussian(2, 3, complex=True, rng=3)
 WORDS = [-1 if x == 2**64 - 1 else x for x in SparseSign(4, 3, 2, rng=2**64 - 1)._numbers(3)]
 
+
+def soft_numbers(*values):
+    return tuple(torch.full((1, 1, 1), value, dtype=torch.float64) for value in values)
+
+
 # name -> (function of tensors, tensors of a dtype)
 CASES = {
     "expm": (rt.expm, lambda dtype: (matrices(3, 2, dtype=dtype),)),
@@ -93,6 +98,35 @@ CASES = {
         lambda A: NORMAL.apply(A, -2).abs().to(A.real.dtype),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
+    "soft_rank": (
+        lambda A: rt.soft_rank(A.real, temperature=0.7),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "soft_topk, of another dim, with every parameter": (
+        lambda A, a: rt.soft_topk(
+            A.real,
+            1.5 + a.real[0, 0].tanh() / 4,
+            dim=-2,
+            kind="shiva",
+            temperature=0.5 + a.real[0, 1] ** 2,
+            gate_temperature=0.3 + a.real[0, 2] ** 2,
+        ),
+        lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0]),
+    ),
+    "soft_topk, laplace, k of rows": (
+        lambda A: rt.soft_topk(
+            A.real, 1.4 + A.real[..., 0].tanh() / 3, kind="laplace", temperature=0.8
+        ),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "soft_topk, threshold": (
+        lambda A: rt.soft_topk(A.real, 2, kind="threshold", temperature=0.8),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "soft_topk, fermi": (
+        lambda A: rt.soft_topk(A.real, 1.25, temperature=0.8),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
     "phi_3": (lambda A: rt.phi(A, 3), lambda dtype: (matrices(2, 1, dtype=dtype)[0],)),
 }
 # names of the operations in torch.ops.randla, with arguments
@@ -105,11 +139,25 @@ RAW = {
     "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),
     "topk_rest": lambda A: (torch.arange(2).expand(*A.shape[:2], 2), 5),
-    "topk_bias": lambda A: (A.detach().real, 2, "fermi", 0.1),
     "tensor_sketch": lambda A: (leaf(A.detach().real), [0, 1], [3, 2], [0.5, 0.0], 4, 1.5, -7, 2),
     "tensor_sketch_adjoint": lambda A: (
         *(leaf(A.detach().real), leaf(A.detach().real.repeat(1, 1, 2)[..., :4])),
         *([0, 1], [3, 2], [0.5, 0.0], 1.5, -7, 2),
+    ),
+    "topk_soft": lambda A: (leaf(A.real), *soft_numbers(1.5, 0.4, 0.1), "fermi"),
+    "topk_soft_vjp": lambda A: (
+        leaf(A.real),
+        *soft_numbers(1.5, 0.4, 0.1),
+        leaf(A.real.flip(-1)),
+        "laplace",
+        True,
+    ),
+    "topk_soft_jvp": lambda A: (
+        leaf(A.real),
+        *soft_numbers(1.5, 0.4, 0.1),
+        leaf(A.real.flip(-1)),
+        *soft_numbers(0.1, 0.2, 0.3),
+        "shiva",
     ),
 }
 

@@ -106,6 +106,21 @@ static void faults_sketch(void) {
   guarded_free(&e);
 }
 
+static void faults_topk_soft(void) {
+  for (int kind = RL_SOFT_FERMI; kind <= RL_SOFT_SHIVA; kind++) {
+    enum { N = 300 };
+    const double k = 20, t = 1e-4, gate = 0.1;
+    double x[N];
+    for (int i = 0; i < N; i++) x[i] = test_uniform();
+    guarded e = guarded_new(N, sizeof *x);
+    FAULTS(rl_dtopk_soft(kind, 1, N, x, N, &k, 0, &t, 0, &gate, 0, guarded_data(&e), N), e,
+           "topk_soft, kind %d", kind)
+    FAULTS(rl_dtopk_soft_rank(1, N, x, N, &t, 0, RL_SOFT_AUTO, guarded_data(&e), N), e,
+           "topk_soft_rank beside kind %d", kind)
+    guarded_free(&e);
+  }
+}
+
 int main(void) {
   test_begin();
   ref_blas_use(0);
@@ -129,6 +144,7 @@ int main(void) {
     faults_topk();
     faults_sketch_tensor();
     faults_sketch();
+    faults_topk_soft();
   }
   CHECK(allocations > 0, "no allocation was seen: are faults compiled in?");
   return test_end();

@@ -73,14 +73,14 @@ def _on_gpu(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, kind: str) -> Tensor:
 def _vjp_like(
     x: Tensor, k: Tensor, t: Tensor, gate: Tensor, g: Tensor, kind: str, full: bool
 ) -> Tensor:
-    return x.new_empty((*_batch(x, k, t, gate), x.shape[-1] + 3 * full))
+    return x.new_empty((*_batch(x, k, t, gate, g), x.shape[-1] + 3 * full))
 
 
 def _vjp_kernel(
     x: Tensor, k: Tensor, t: Tensor, gate: Tensor, g: Tensor, kind: str, full: bool
 ) -> Tensor:
     """Gradients by x and, if `full`, by the k, temperature and gate of each row, side by side."""
-    batch, n = _batch(x, k, t, gate), x.shape[-1]
+    batch, n = _batch(x, k, t, gate, g), x.shape[-1]
     dx = x.new_empty((*batch, n))
     rows = math.prod(batch)
     others = np.zeros((3, rows))
@@ -99,7 +99,8 @@ def _vjp_kernel(
 
 
 def _jvp_like(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, *rest: Any) -> Tensor:
-    return x.new_empty((*_batch(x, k, t, gate), x.shape[-1]))
+    tensors = (a for a in rest if isinstance(a, Tensor))
+    return x.new_empty((*_batch(x, k, t, gate, *tensors), x.shape[-1]))
 
 
 def _jvp_kernel(
@@ -113,7 +114,7 @@ def _jvp_kernel(
     dgate: Tensor,
     kind: str,
 ) -> Tensor:
-    out = _jvp_like(x, k, t, gate)
+    out = _jvp_like(x, k, t, gate, dx, dk, dt, dgate)
     if out.numel():
         binding, batch = dispatch.backend("numpy").topk_soft, tuple(out.shape[:-1])
         scores, tangent = _matrix(x, batch), _matrix(dx.to(x.dtype), batch)
@@ -151,6 +152,8 @@ def _push(kind: str) -> Callable[..., Tensor]:
     """What the kernel of the tangent computes: linear in them, so the adjoint of an adjoint."""
 
     def function(*a: Tensor) -> Tensor:
+        batch = _batch(*a)
+        a = tuple(b.expand(*batch, b.shape[-1]) for b in a)
         x, tangents = a[0], a[4:]
         zero = torch.zeros_like(_reference(kind, *a[:4]))
 
@@ -254,9 +257,18 @@ def _scores(x: Tensor, dim: Any) -> tuple[Tensor, int]:
     return moved if x.dtype in (torch.float32, torch.float64) else moved.float(), where
 
 
-def _column(name: str, value: Any, x: Tensor, check: Callable[..., np.ndarray]) -> Tensor:
+def _column(
+    name: str,
+    value: Any,
+    x: Tensor,
+    check: Callable[..., np.ndarray],
+    check_one: Callable[[float], None],
+) -> Tensor:
     """One number, or one for each row, in float64 with as many dimensions as x."""
     batch = tuple(x.shape[:-1])
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        check_one(value)  # no NumPy: torch compiles this
+        return torch.full((1,) * x.dim(), float(value), dtype=torch.float64, device=x.device)
     if not isinstance(value, Tensor):
         checked = check(name, value, batch)
         if checked.size == 1:
@@ -274,6 +286,10 @@ def _column(name: str, value: Any, x: Tensor, check: Callable[..., np.ndarray]) 
         check(name, value.detach(), batch)
     shape = (*batch, 1) if value.dim() else (1,) * x.dim()
     return value.to(x.device, torch.float64).reshape(shape)
+
+
+def _temperature(name: str, value: Any, x: Tensor) -> Tensor:
+    return _column(name, value, x, core.positive, lambda v: core.check_temperature(name, v))
 
 
 def _restored(rows: Tensor, x: Tensor, dim: int) -> Tensor:
@@ -317,7 +333,7 @@ def soft_rank(x: Tensor, *, dim: int = -1, temperature: Any) -> Tensor:
     [-1.0, 1.0, 1.0, 1.0]
     """
     scores, where = _scores(x, dim)
-    t = _column("temperature", temperature, scores, core.positive)
+    t = _temperature("temperature", temperature, scores)
     unused = torch.zeros((1,) * scores.dim(), dtype=torch.float64, device=x.device)
     return _restored(_soft(scores, unused, t, unused, "rank"), x, where)
 
@@ -380,23 +396,24 @@ def soft_topk(
     scores, where = _scores(x, dim)
     n = scores.shape[-1]
 
-    def selectable(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
-        numbers = core.numbers(name, value, batch)
-        core.check_k(numbers, kind, n)
-        return numbers
+    def numbers(value: Any) -> Tensor:
+        def check(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
+            rows = core.numbers(name, value, batch)
+            core.check_k(rows, kind, n)
+            return rows
 
-    t = _column("temperature", temperature, scores, core.positive)
-    gate = _column("gate_temperature", given, scores, core.positive)
+        return _column("k", value, scores, check, lambda v: core.check_number(v, kind, n))
+
+    t = _temperature("temperature", temperature, scores)
+    gate = _temperature("gate_temperature", given, scores)
     if not hard:
-        return _restored(
-            _soft(scores, _column("k", k, scores, selectable), t, gate, kind), x, where
-        )
+        return _restored(_soft(scores, numbers(k), t, gate, kind), x, where)
     count = validate.integer("k", k)
     validate.inside("k", count, 0, n)
     mask = topk_mask(scores.detach(), count).to(scores.dtype)
     missing = scores.isnan().any(-1, keepdim=True)
     if 0 < count < n:
-        p = _soft(scores, _column("k", count, scores, selectable), t, gate, kind)
+        p = _soft(scores, numbers(count), t, gate, kind)
         zero = p - p.detach()
     else:  # constant, but in the graph
         zero = scores.masked_fill(~scores.isfinite(), 0) * 0
