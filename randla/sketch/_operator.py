@@ -57,7 +57,9 @@ class Sketch:
         return f"{type(self).__name__}({self.d}, {self.m}{extra}, rng={self.stream!r})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._identity() == other._identity()  # type: ignore[attr-defined]
+        if not isinstance(other, Sketch) or type(self) is not type(other):
+            return False
+        return self._identity() == other._identity()
 
     def __hash__(self) -> int:
         return hash((type(self), self._identity()))

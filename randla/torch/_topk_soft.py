@@ -40,12 +40,16 @@ def _vector(a: Tensor, batch: tuple[int, ...]) -> Any:
     return a.detach().contiguous().view(-1).numpy()
 
 
+_vjp: Any = torch.func.vjp  # its types know one of its two forms
+
+
 def _reference(kind: str, x: Tensor, k: Tensor, t: Tensor, gate: Tensor) -> Tensor:
     xp = dispatch.namespace(x)
     k, t, gate = (a.to(x.dtype) for a in (k, t, gate))
-    if kind == "rank":
-        return core.reference_rank(xp, x, t)  # type: ignore[no-any-return]
-    return core.reference_topk(xp, kind, x, k, t, gate)  # type: ignore[no-any-return]
+    of = core.reference_rank if kind == "rank" else core.reference_topk
+    given = (xp, x, t) if kind == "rank" else (xp, kind, x, k, t, gate)
+    result: Any = of(*given)
+    return result
 
 
 def _like(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, kind: str) -> Tensor:
@@ -141,7 +145,7 @@ def _pull(kind: str, full: bool) -> Callable[..., Tensor]:
     def function(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, g: Tensor) -> Tensor:
         batch = _batch(x, k, t, gate, g)
         given = (a.expand(*batch, a.shape[-1]) for a in (x, k, t, gate))
-        _, pull = torch.func.vjp(lambda *a: _reference(kind, *a), *given)
+        _, pull = _vjp(lambda *a: _reference(kind, *a), *given)
         parts = pull(g.to(x.dtype).expand(*batch, x.shape[-1]))
         return torch.cat([part.to(x.dtype) for part in parts], -1) if full else parts[0]
 
@@ -158,18 +162,20 @@ def _push(kind: str) -> Callable[..., Tensor]:
         zero = torch.zeros_like(_reference(kind, *a[:4]))
 
         def reverse(g: Tensor) -> tuple[Tensor, ...]:
-            _, pull = torch.func.vjp(lambda *b: _reference(kind, *b), *a[:4])
-            return pull(g)  # type: ignore[no-any-return]
+            _, pull = _vjp(lambda *b: _reference(kind, *b), *a[:4])
+            result: Any = pull(g)
+            return result
 
-        _, again = torch.func.vjp(reverse, zero)
+        _, again = _vjp(reverse, zero)
         given = tuple(v.to(p.dtype).expand_as(p) for v, p in zip(tangents, a[:4], strict=True))
-        return again(given)[0].to(x.dtype)  # type: ignore[no-any-return]
+        result: Any = again(given)[0].to(x.dtype)
+        return result
 
     return function
 
 
 def _parts(f: Callable[..., Tensor], tensors: Sequence[Tensor], gradient: Tensor) -> Any:
-    return torch.func.vjp(f, *tensors)[1](gradient)
+    return _vjp(f, *tensors)[1](gradient)
 
 
 def _along(
@@ -177,11 +183,12 @@ def _along(
 ) -> Tensor:
     """Tangent of f, by two adjoints."""
     value = f(*tensors)
-    _, again = torch.func.vjp(lambda g: torch.func.vjp(f, *tensors)[1](g), torch.zeros_like(value))
+    _, again = _vjp(lambda g: _vjp(f, *tensors)[1](g), torch.zeros_like(value))
     given = tuple(
         torch.zeros_like(a) if v is None else v for v, a in zip(tangents, tensors, strict=True)
     )
-    return again(given)[0]  # type: ignore[no-any-return]
+    result: Any = again(given)[0]
+    return result
 
 
 def _backward(
