@@ -2,7 +2,7 @@
 # cython: freethreading_compatible=True
 """Binding of soft ranks and soft top-k.  Rows are the first axis of C-contiguous matrices.
 
-Parameters of rows (k, temperature, gate) are float64 vectors of one element, or of one for each row.
+Parameters of rows (k, temperature, gate) are float64 vectors of one element, or one for each row.
 """
 from libc.stdint cimport int64_t
 

@@ -14,9 +14,9 @@ extern "C" {
 /* A block of an operator: rows row .. row + rows - 1, columns column .. column + columns - 1. */
 typedef struct {
   int64_t kind;
-  int64_t d, m;      /* sizes of the whole operator; m counts for the SRHT alone */
-  int64_t nnz;       /* nonzeros in a column of RL_KIND_SPARSE_SIGN, 1 .. d */
-  int64_t sub;       /* sub-stream: 0, or what keeps several operators of one stream apart */
+  int64_t d, m; /* sizes of the whole operator; m counts for the SRHT alone */
+  int64_t nnz;  /* nonzeros in a column of RL_KIND_SPARSE_SIGN, 1 .. d */
+  int64_t sub;  /* sub-stream: 0, or what keeps several operators of one stream apart */
   rl_stream stream;
   int64_t row, rows, column, columns;
 } rl_sketch;
@@ -45,13 +45,13 @@ RL_API int rl_sketch_codes(const rl_sketch *s, int32_t *codes);
  * A batch of `count` pairs has strides after the leading dimensions.  With alpha = 1 = beta a sum goes on where B
  * stands, term by term in the order of the columns of U: cut where one likes, it has the same bits (at multiples
  * of rl_sketch_block() for the dense kinds). */
-#define RL_SKETCH_APPLY(p, T)                                                                     \
-  RL_API int rl_##p##sketch_left(const rl_sketch *s, int transposed, int64_t count, int64_t n,    \
-                                 T alpha, const T *A, int64_t lda, int64_t stridea, T beta, T *B, \
-                                 int64_t ldb, int64_t strideb);                                   \
-  RL_API int rl_##p##sketch_right(const rl_sketch *s, int transposed, int64_t count, int64_t n,   \
-                                  T alpha, const T *A, int64_t lda, int64_t stridea, T beta,      \
-                                  T *B, int64_t ldb, int64_t strideb);
+#define RL_SKETCH_APPLY(p, T)                                                                      \
+  RL_API int rl_##p##sketch_left(const rl_sketch *s, int transposed, int64_t count, int64_t n,     \
+                                 T alpha, const T *A, int64_t lda, int64_t stridea, T beta, T *B,  \
+                                 int64_t ldb, int64_t strideb);                                    \
+  RL_API int rl_##p##sketch_right(const rl_sketch *s, int transposed, int64_t count, int64_t n,    \
+                                  T alpha, const T *A, int64_t lda, int64_t stridea, T beta, T *B, \
+                                  int64_t ldb, int64_t strideb);
 RL_SKETCH_APPLY(s, float)
 RL_SKETCH_APPLY(d, double)
 #undef RL_SKETCH_APPLY
@@ -62,13 +62,13 @@ RL_API int64_t rl_sketch_block(const rl_sketch *s);
 /* The same for sparse A and RL_KIND_SPARSE_SIGN: B = alpha U A + beta B, B[i rowstride + j colstride].
  * _csr: A is columns x n, by rows; _csc: by columns.  Pointers and indices have index_bytes (4, 8) each; indices are
  * trusted to lie inside. */
-#define RL_SKETCH_SPARSE(p, T)                                                                 \
-  RL_API int rl_##p##sketch_csr(const rl_sketch *s, int64_t n, T alpha, const void *pointers,  \
-                                const void *indices, const T *data, int index_bytes, T beta,   \
-                                T *B, int64_t rowstride, int64_t colstride);                   \
-  RL_API int rl_##p##sketch_csc(const rl_sketch *s, int64_t n, T alpha, const void *pointers,  \
-                                const void *indices, const T *data, int index_bytes, T beta,   \
-                                T *B, int64_t rowstride, int64_t colstride);
+#define RL_SKETCH_SPARSE(p, T)                                                                     \
+  RL_API int rl_##p##sketch_csr(const rl_sketch *s, int64_t n, T alpha, const void *pointers,      \
+                                const void *indices, const T *data, int index_bytes, T beta, T *B, \
+                                int64_t rowstride, int64_t colstride);                             \
+  RL_API int rl_##p##sketch_csc(const rl_sketch *s, int64_t n, T alpha, const void *pointers,      \
+                                const void *indices, const T *data, int index_bytes, T beta, T *B, \
+                                int64_t rowstride, int64_t colstride);
 RL_SKETCH_SPARSE(s, float)
 RL_SKETCH_SPARSE(d, double)
 #undef RL_SKETCH_SPARSE
