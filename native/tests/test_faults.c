@@ -109,11 +109,11 @@ static void faults_sketch(void) {
 static void faults_topk_soft(void) {
   for (int kind = RL_SOFT_FERMI; kind <= RL_SOFT_SHIVA; kind++) {
     enum { N = 300 };
-    const double k = 20, t = 1e-4, gate = 0.1;
+    const double keep = 20, t = 1e-4, gate = 0.1;
     double x[N];
     for (int i = 0; i < N; i++) x[i] = test_uniform();
     guarded e = guarded_new(N, sizeof *x);
-    FAULTS(rl_dtopk_soft(kind, 1, N, x, N, &k, 0, &t, 0, &gate, 0, guarded_data(&e), N), e,
+    FAULTS(rl_dtopk_soft(kind, 1, N, x, N, &keep, 0, &t, 0, &gate, 0, guarded_data(&e), N), e,
            "topk_soft, kind %d", kind)
     FAULTS(rl_dtopk_soft_rank(1, N, x, N, &t, 0, RL_SOFT_AUTO, guarded_data(&e), N), e,
            "topk_soft_rank beside kind %d", kind)

@@ -70,6 +70,8 @@ def to_numpy(x: Any) -> np.ndarray:
     """Values of any array on the host, outside of every autograd graph."""
     if hasattr(x, "detach"):
         x = x.detach().cpu()
+        if str(x.dtype) == "torch.bfloat16":  # which NumPy lacks
+            x = x.float()
     elif hasattr(x, "get"):
         x = x.get()
     try:

@@ -129,7 +129,10 @@ class Gaussian(LinearSketch):
         real, imaginary = (
             part._product(A, axis, transposed, None, False, sparse_output) for part in self._parts()
         )
-        with np.errstate(invalid="ignore"):  # an infinity times 1j
+        if isinstance(real, np.ndarray):
+            with np.errstate(invalid="ignore"):  # an infinity times 1j
+                result = (real + 1j * imaginary) * math.sqrt(0.5)
+        else:
             result = (real + 1j * imaginary) * math.sqrt(0.5)
         return result if out is None else _deliver(result, out, accumulate)
 

@@ -6,6 +6,7 @@ CPU tensors go to the kernels without a copy, and so do those on a GPU where the
 
 from __future__ import annotations
 
+from .._core import dispatch
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
 from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
@@ -20,6 +21,8 @@ from ._topk import (
     topk_values,
 )
 from ._topk_soft import soft_rank, soft_topk, straight_through_topk
+
+dispatch.backend("torch")  # known from now on: torch.compile cannot follow an import
 
 __all__ = [
     "expm",
