@@ -30,18 +30,12 @@ def run(demo: Demo) -> Panel:
         rng = np.random.default_rng(m)
         A = rng.standard_normal((m, columns))
         A[rng.choice(m, columns, replace=False)] *= 1000  # few rows that matter more
-        calls: dict[str, Callable[[], Any]] = {
-            "randla": lambda A=A, m=m: randla.sketch.SparseSign(d, m, rng=1) @ A,
-            "SRHT": lambda A=A, m=m: randla.sketch.SRHT(d, m, rng=1) @ A,
-            "Gaussian": lambda A=A, m=m: randla.sketch.Gaussian(d, m, rng=1) @ A,
-            "NumPy": lambda A=A, m=m: np.random.default_rng(1).standard_normal((d, m)) @ A,
-        }
         timed = interleave(
-            calls,
+            _calls(A, d),
             demo.share(0.1 if demo.quick else 0.8),
             lambda name, m=m: progress.step(f"{name}, m = {m}"),  # type: ignore[misc]
         )
-        R = np.linalg.qr(A, mode="r")
+        R = np.linalg.qr(A).R
         for name, one in timed.items():
             if not one.samples:
                 continue
@@ -79,6 +73,16 @@ def run(demo: Demo) -> Panel:
         "time; lower is better",
         {name: (x, y) for name, (x, y) in lines.items() if name in ("randla", "NumPy")},
     )
+
+
+def _calls(A: Array, d: int) -> dict[str, Callable[[], Any]]:
+    m = len(A)
+    return {
+        "randla": lambda: randla.sketch.SparseSign(d, m, rng=1) @ A,
+        "SRHT": lambda: randla.sketch.SRHT(d, m, rng=1) @ A,
+        "Gaussian": lambda: randla.sketch.Gaussian(d, m, rng=1) @ A,
+        "NumPy": lambda: np.random.default_rng(1).standard_normal((d, m)) @ A,
+    }
 
 
 def _embedding(B: Array, R: Array) -> tuple[float, float]:
