@@ -107,8 +107,9 @@ static int draw_codes(void *context, int64_t begin, int64_t end, int thread) {
         const int64_t part = t0 + t;
         int64_t length;
         const int64_t low = rl_sketch_part(s->d, z, part, &length);
-        for (int64_t q = 0; q < columns; q++) {
-          const uint32_t w = words[4 * here * q + t];
+        size_t at = (size_t)t; /* below 4 CHUNK: either one column, or columns of 4 here words */
+        for (int64_t q = 0; q < columns && at < 4 * CHUNK; q++, at += 4 * (size_t)here) {
+          const uint32_t w = words[at];
           int64_t row = low + rl_sketch_place(w, length);
           if (c->inside) {
             row -= s->row;

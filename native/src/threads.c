@@ -97,7 +97,8 @@ int rl_blas_single_begin(void) {
 
 void rl_blas_single_end(void) {
   lock();
-  if (holders > 0 && --holders == 0 && threads_before > 1) blas_set_threads(threads_before);
+  if (holders > 0) holders--;
+  if (holders == 0 && threads_before > 1) blas_set_threads(threads_before);
   unlock();
 }
 
