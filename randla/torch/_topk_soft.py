@@ -40,7 +40,7 @@ def _vector(a: Tensor, batch: tuple[int, ...]) -> Any:
     return a.detach().contiguous().view(-1).numpy()
 
 
-_vjp: Any = torch.func.vjp  # its types know one of its two forms
+_pullback: Any = torch.func.vjp  # its types know one of its two forms
 
 
 def _reference(kind: str, x: Tensor, k: Tensor, t: Tensor, gate: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ def _pull(kind: str, full: bool) -> Callable[..., Tensor]:
     def function(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, g: Tensor) -> Tensor:
         batch = _batch(x, k, t, gate, g)
         given = (a.expand(*batch, a.shape[-1]) for a in (x, k, t, gate))
-        _, pull = _vjp(lambda *a: _reference(kind, *a), *given)
+        _, pull = _pullback(lambda *a: _reference(kind, *a), *given)
         parts = pull(g.to(x.dtype).expand(*batch, x.shape[-1]))
         return torch.cat([part.to(x.dtype) for part in parts], -1) if full else parts[0]
 
@@ -162,11 +162,11 @@ def _push(kind: str) -> Callable[..., Tensor]:
         zero = torch.zeros_like(_reference(kind, *a[:4]))
 
         def reverse(g: Tensor) -> tuple[Tensor, ...]:
-            _, pull = _vjp(lambda *b: _reference(kind, *b), *a[:4])
+            _, pull = _pullback(lambda *b: _reference(kind, *b), *a[:4])
             result: Any = pull(g)
             return result
 
-        _, again = _vjp(reverse, zero)
+        _, again = _pullback(reverse, zero)
         given = tuple(v.to(p.dtype).expand_as(p) for v, p in zip(tangents, a[:4], strict=True))
         result: Any = again(given)[0].to(x.dtype)
         return result
@@ -175,7 +175,7 @@ def _push(kind: str) -> Callable[..., Tensor]:
 
 
 def _parts(f: Callable[..., Tensor], tensors: Sequence[Tensor], gradient: Tensor) -> Any:
-    return _vjp(f, *tensors)[1](gradient)
+    return _pullback(f, *tensors)[1](gradient)
 
 
 def _along(
@@ -183,7 +183,7 @@ def _along(
 ) -> Tensor:
     """Tangent of f, by two adjoints."""
     value = f(*tensors)
-    _, again = _vjp(lambda g: _vjp(f, *tensors)[1](g), torch.zeros_like(value))
+    _, again = _pullback(lambda g: _pullback(f, *tensors)[1](g), torch.zeros_like(value))
     given = tuple(
         torch.zeros_like(a) if v is None else v for v, a in zip(tangents, tensors, strict=True)
     )
