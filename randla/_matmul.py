@@ -190,9 +190,11 @@ def matmul(
 
     See Also
     --------
-    matmul_schemes, tune_matmul, omega_history
+    matmul_schemes : The schemes that `algorithm` names.
+    tune_matmul : Measures from which sizes on they are faster here.
+    omega_history : What is known of the exponent.
     approx_matmul : Less accurate, and faster.
-    numpy.matmul
+    numpy.matmul : The product by the BLAS alone.
 
     Notes
     -----

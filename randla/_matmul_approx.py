@@ -98,7 +98,7 @@ def approx_matmul(
 
     See Also
     --------
-    matmul
+    matmul : The exact product.
 
     Notes
     -----

@@ -57,6 +57,12 @@ def tune_matmul(
     should run meanwhile.  The results are kept in the user's cache folder, by processor and BLAS:
     ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%``
     on Windows.  They hold for one thread or for several, as now.
+
+    Examples
+    --------
+    >>> import randla
+    >>> randla.tune_matmul(dtypes=["float32"])  # doctest: +SKIP
+    {'float32': (2816, 5632)}
     """
     if isinstance(budget, bool) or not isinstance(budget, (int, float, np.number)):
         raise TypeError(f"budget must be a number of seconds, got {type(budget).__name__}")

@@ -73,7 +73,7 @@ def soft_rank(x: Any, *, axis: int = -1, temperature: Any) -> Any:
     >>> randla.soft_rank(x, temperature=0.01).round(3)
     array([2., 4., 1., 3.])
     >>> randla.soft_rank(x, temperature=1.0).round(3)
-    array([2.033, 3.288, 1.443, 3.236])
+    array([2.033, 3.456, 1.392, 3.119])
 
     The ranks of a row always sum to n (n + 1) / 2:
 
@@ -129,7 +129,7 @@ def soft_topk(
     temperature : float or array_like
         The width t > 0 of the transition, in the units of the scores: one, or one for each row.
     gate_temperature : float or array_like, optional
-        g, in parts of the row, for ``"shiva"`` alone; 0.1 by default.
+        In parts of the row, g below, for ``"shiva"`` alone; 0.1 by default.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def soft_topk(
     >>> x = np.array([0.2, 0.9, 0.4, 0.1])
     >>> p = randla.soft_topk(x, 2, temperature=0.1)
     >>> p.round(3), float(p.sum().round(12))
-    (array([0.312, 0.998, 0.77 , 0.143]), 2.0)
+    (array([0.225, 0.997, 0.682, 0.096]), 2.0)
     >>> randla.soft_topk(x, 2, temperature=1e-9)
     array([0., 1., 1., 0.])
     """

@@ -181,7 +181,7 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Returns
         -------
         ndarray, shape (n_samples, n_components_)
-            float32 for float32, else float64.
+            Of float32 for float32, else float64.
         """
         check_is_fitted(self)
         return self._input(X, reset=False) @ self.operator_.T

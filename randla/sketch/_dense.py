@@ -142,10 +142,10 @@ class Gaussian(LinearSketch):
         real, imaginary = (part._entries(columns, char.lower()) for part in self._parts())
         return (real + 1j * imaginary) * math.sqrt(0.5)
 
-    def accumulator(self, n: int | None = None, dtype: Any = np.float64) -> Accumulator:
+    def _accumulator(self, n: int | None, dtype: Any) -> Accumulator:
         if self._complex:
             return _PairAccumulator(self._parts(), n, dtype)
-        return super().accumulator(n, dtype)
+        return super()._accumulator(n, dtype)
 
     def _definition(self, i: int, j: int) -> np.ndarray:
         """Columns i ... j - 1 of standard normals, from their formula: Box and Muller's pairs."""

@@ -182,7 +182,7 @@ class LinearSketch(Sketch):
         Parameters
         ----------
         dtype : dtype, optional
-            float32 or float64, or complex for a complex operator.  Default: double precision.
+            Single or double precision (the default), complex for a complex operator.
 
         Returns
         -------
@@ -286,6 +286,9 @@ class LinearSketch(Sketch):
         Accumulator
             Takes pieces by ``update(block)``; ``result()`` has the same bits for every cut.
         """
+        return self._accumulator(n, dtype)
+
+    def _accumulator(self, n: int | None, dtype: Any) -> Accumulator:
         return Accumulator(self, n, dtype)
 
     def _product(
@@ -533,6 +536,25 @@ class Accumulator:
 
     The result has the same bits for every way of cutting the rows: a sparse operator adds rows in
     their order, a dense one waits until a block of fixed size is full.
+
+    Parameters
+    ----------
+    S : LinearSketch
+        The operator.
+    n : int or None
+        Columns of the matrix; None: a vector.
+    dtype : dtype
+        Of the result.
+
+    Examples
+    --------
+    >>> import numpy as np, randla
+    >>> S = randla.sketch.SparseSign(20, None, rng=0)
+    >>> sums = S.accumulator(3)
+    >>> for rows in (10, 1, 7):
+    ...     sums.update(np.ones((rows, 3)))
+    >>> np.array_equal(sums.result(), S @ np.ones((18, 3)))
+    True
     """
 
     def __init__(self, S: LinearSketch, n: int | None, dtype: Any) -> None:

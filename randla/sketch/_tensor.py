@@ -201,7 +201,7 @@ class TensorSketch(_TensorProduct):
         >>> import numpy as np, randla
         >>> S = randla.sketch.TensorSketch(8, 3, rng=0)
         >>> S.apply(np.array([[1.0, 0.0, 2.0]]), axis=1).sum()
-        np.float64(9.0)
+        np.float64(1.0)
         """
         if isinstance(self.m, tuple):
             raise ValueError(
@@ -486,7 +486,7 @@ class KhatriRao(_TensorProduct):
         Parameters
         ----------
         dtype : dtype, optional
-            float32 or float64 (the default).
+            Single or double precision (the default).
 
         Returns
         -------

@@ -10,7 +10,7 @@ from .._core import dispatch
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
 from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
-from ._sketch_tensor import tensor_sketch_apply
+from ._sketch_tensor import tensor_sketch_apply as tensor_sketch_apply  # likewise
 from ._topk import (
     kth_value,
     merge_topk,
@@ -36,7 +36,6 @@ __all__ = [
     "soft_rank",
     "soft_topk",
     "straight_through_topk",
-    "tensor_sketch_apply",
     "topk",
     "topk_indices",
     "topk_mask",
