@@ -57,11 +57,11 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Dimensions of the result.
     operator_ : randla.sketch.LinearSketch
         The operator, ``(n_components_, n_features_in_)``; ``operator_.toarray()`` are its entries.
-    inverse_components_ : ndarray, shape (n_features_in_, n_components_)
+    inverse_components_ : ndarray, shape ``(n_features_in_, n_components_)``
         Pseudo-inverse of the operator, if `compute_inverse_components`.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray, shape (n_features_in_,)
+    feature_names_in_ : ndarray, shape ``(n_features_in_,)``
         Their names, if all are strings.
 
     Raises
@@ -180,7 +180,7 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Returns
         -------
-        ndarray, shape (n_samples, n_components_)
+        ndarray, shape ``(n_samples, n_components_)``
             Of float32 for float32, else float64.
         """
         check_is_fitted(self)
@@ -191,12 +191,12 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Parameters
         ----------
-        X : array_like or sparse array, shape (n_samples, n_components_)
+        X : array_like or sparse array, shape ``(n_samples, n_components_)``
             Projections.
 
         Returns
         -------
-        ndarray, shape (n_samples, n_features_in_)
+        ndarray, shape ``(n_samples, n_features_in_)``
             Projected again, they are `X` up to rounding, where S has full row rank: always in
             practice, but for "count_sketch" whose rows may be empty.
 
@@ -268,7 +268,7 @@ class TensorSketch(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         What transforms the rows.
     n_features_in_ : int
         Features that go in.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape ``(n_features_in_,)``
         Their names, if `fit` saw a data frame with names that are all strings.
 
     Raises
