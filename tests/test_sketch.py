@@ -1270,9 +1270,7 @@ def test_embedding_of_coherent_subspaces(what):
 
 
 def test_distances_are_kept(name):
-    """Johnson and Lindenstrauss: squared lengths of random vectors within 40 % at d = 200."""
-    if name in SAMPLING:
-        pytest.skip("a sample has no such bound: incoherent vectors alone")
+    """Johnson and Lindenstrauss: lengths within 25 % at d = 200 (samples: of normal vectors)."""
     A = matrix(2000, 50)
     S = MAKE[name](200, 2000, 1)
     ratio = np.linalg.norm(S @ A, axis=0) / np.linalg.norm(A, axis=0)
