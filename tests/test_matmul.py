@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -210,7 +211,7 @@ def test_a_matrix_does_not_depend_on_its_neighbours(low_crossovers):
 def test_half(char):
     dtype = np.dtype(np.float16)
     if char == "bfloat16":
-        dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+        dtype = np.dtype(ml_dtypes.bfloat16)
     rng = np.random.default_rng(5)
     a, b = uniform(rng, (40, 30)).astype(dtype), uniform(rng, (30, 50)).astype(dtype)
     for algorithm in NAMED:
