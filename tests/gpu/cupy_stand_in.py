@@ -320,6 +320,14 @@ class Stream:
         _streams.append(self)
         return self
 
+    @classmethod
+    def from_external(cls, other):
+        version, pointer = other.__cuda_stream__()
+        assert version == 0
+        stream = cls()
+        stream.ptr = pointer
+        return stream
+
     def __exit__(self, *error):
         _streams.pop()
 
@@ -339,11 +347,6 @@ class Event:
 
     def synchronize(self):
         _waits()
-
-
-class ExternalStream(Stream):
-    def __init__(self, ptr, device_id=-1):
-        self.ptr = ptr
 
 
 Stream.null = Stream(null=True)
@@ -520,7 +523,6 @@ def _build():
         "cupy.cuda",
         Device=Device,
         Stream=Stream,
-        ExternalStream=ExternalStream,
         Event=Event,
         get_elapsed_time=lambda begin, end: 1e3 * (end.time - begin.time),
         get_current_stream=lambda device_id=-1: _streams[-1],
