@@ -148,9 +148,7 @@ class _Call:
         add = np.int32(self.added and not self.goes_on)
         for piece in range(pieces):
             first = piece * at_once
-            block = s._replace(
-                column=s.column + first, columns=min(at_once, s.columns - first)
-            )
+            block = s._replace(column=s.column + first, columns=min(at_once, s.columns - first))
             X = self.X[:, first : first + block.columns]
             X = X if contiguous else cupy.ascontiguousarray(X)
             found = self._nonzeros(block)

@@ -456,6 +456,7 @@ def test_streams_of_launches_are_recorded(stand_in):
     f((1,), (1,), ())
     with stream:
         f((1,), (1,), ())
+
     class Other:
         def __cuda_stream__(self):
             return 0, 77
