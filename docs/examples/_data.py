@@ -1,7 +1,7 @@
 """Real data for the examples: packages of Debian, fetched once into the user's cache.
 
-Where they cannot be had (another system, no network), the functions return None, and a page says what it
-takes instead.
+Where they cannot be had (another system, no network), the functions return None, and a page says
+what it takes instead.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _idx(file: Path) -> np.ndarray:
 
 
 def fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Fashion-MNIST: images (60000, 784) and labels to train on, images (10000, 784) and labels to test."""
+    """Fashion-MNIST: 60000 images of 784 pixels and labels to train on, 10000 to test with."""
     folder = _package("dataset-fashion-mnist", "datasets/fashion-mnist")
     if folder is None:
         return None
