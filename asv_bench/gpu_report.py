@@ -78,6 +78,96 @@ def _topk(rows: int, n: int, k: int, dtype: str, data: Callable[..., Any] = _nor
     )
 
 
+# ---- topk_soft -----------------------------------------------------------------------------------
+
+
+def _soft(rows: int, n: int, kind: str, dtype: str) -> list[Case]:
+    """Values, and forward and backward of tensors; k = n / 2, temperature 0.2.
+
+    Peers: of ranks their sum over pairs in torch, where its matrices fit; else `torch.topk`, a hard
+    selection and its gradient.
+    """
+    k, t, ranks, eps = n // 2, 0.2, kind == "rank", float(np.finfo(dtype).eps)
+
+    def make(count: int) -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng(0)
+        return tuple(rng.random((rows, n)).astype(dtype) for _ in range(count))
+
+    def soft(module: Any, x: Any) -> Any:
+        if ranks:
+            return module.soft_rank(x, temperature=t)
+        return module.soft_topk(x, k, kind=kind, temperature=t)
+
+    def gradient(torch: Any, function: Callable[..., Any], x: Any, g: Any) -> Any:
+        y = x.detach().requires_grad_()
+        return torch.autograd.grad(function(y), y, g)[0]
+
+    def train(x: Any, g: Any) -> Any:
+        import cupy
+        import torch
+
+        import randla.torch
+
+        given = (torch.from_dlpack(a) for a in (x, g))
+        return cupy.from_dlpack(gradient(torch, lambda y: soft(randla.torch, y), *given))
+
+    some = slice(None, None, max(1, rows // 8))
+
+    def error(result: Any, x: np.ndarray) -> float:
+        """Largest difference from the CPU's result in double precision; of ranks, by n."""
+        exact = soft(randla, x[some].astype(np.float64))
+        return float(np.abs(result[some].get() - exact).max() / (n if ranks else 1) / eps)
+
+    def gradient_error(result: Any, *host: np.ndarray) -> float:
+        """The same, by the largest entry."""
+        import torch
+
+        import randla.torch
+
+        given = (torch.from_numpy(a[some].astype(np.float64)) for a in host)
+        exact = gradient(torch, lambda y: soft(randla.torch, y), *given).numpy()
+        return float(np.abs(result[some].get() - exact).max() / np.abs(exact).max() / eps)
+
+    def pairs(torch: Any, x: Any) -> Any:
+        return 0.5 + torch.sigmoid((x[..., None, :] - x[..., :, None]) / t).sum(-1)
+
+    def hard(torch: Any, x: Any) -> Any:
+        return torch.topk(x, k).values
+
+    peer = pairs if ranks else hard
+    fits = not ranks or rows * n * n <= 2**29  # elements of each of its five matrices or so
+    stem = f"topk_soft, beside {'all pairs' if ranks else 'a hard selection'}"
+    like = f"{kind}, {rows} x {n}, {dtype}"
+    return [
+        Case(
+            stem,
+            like,
+            lambda: make(1),
+            lambda x: soft(randla, x),
+            error,
+            (1e-6 if dtype == "float32" else 1e-13) / eps if ranks else 100.0,
+            {"torch": peer} if fits else {},
+            lambda x: 2 * x.nbytes,
+        ),
+        Case(
+            f"{stem}, forward and backward",
+            like,
+            lambda: make(2),
+            train,
+            gradient_error,
+            100.0 if dtype == "float32" else 5000.0,
+            {
+                "torch": lambda torch, x, g: gradient(
+                    torch, lambda y: peer(torch, y), x, g if ranks else g[:, :k]
+                )
+            }
+            if fits
+            else {},
+            lambda x, g: 4 * x.nbytes,
+        ),
+    ]
+
+
 # ---- expm ----------------------------------------------------------------------------------------
 
 
@@ -298,6 +388,13 @@ CASES = [
     _sketch(randla.sketch.SRHT(1000, 100_000, rng=0), 500, "float32", adjoint=True),
     _topk(1, 10_000_000, 1000, "float32", _constant),
     _topk(1024, 4096, 64, "float32", _constant),
+    *(
+        case
+        for kind in ("rank", "shiva", "fermi", "laplace", "threshold")
+        for dtype in ("float32", "float64")
+        for rows, n in ((32, 1024), (2, 4096), (32, 4096))
+        for case in _soft(rows, n, kind, dtype)
+    ),
 ]
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import processes
 import pytest
+import torch
 
 import randla.sketch
+import randla.torch
 
 SCRIPT = Path(__file__).parent.parent.parent / "asv_bench" / "gpu_report.py"
 
@@ -58,6 +60,25 @@ def test_cases_of_sketch(stand_in, report, monkeypatch):
         (A,) = case.make()
         off = case.ours(stand_in.asarray(A)) * (1 + 1e-4)
         assert case.error(off, A) > case.allowed
+
+
+def test_cases_of_topk_soft(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    for kind in ("rank", "fermi", "shiva"):
+        values, training = report._soft(3, 40, kind, "float32")
+        assert report.run(stand_in, None, values)["error"] <= values.allowed
+        (x,) = values.make()
+        off = values.ours(stand_in.asarray(x)) * (1 + 1e-3)
+        assert values.error(off, x) > values.allowed
+        host = [torch.from_numpy(a) for a in training.make()]
+        y = host[0].requires_grad_()
+        ours = {"rank": lambda a: randla.torch.soft_rank(a, temperature=0.2)}.get(
+            kind, lambda a, kind=kind: randla.torch.soft_topk(a, 20, kind=kind, temperature=0.2)
+        )
+        found = torch.autograd.grad(ours(y), y, host[1])[0].numpy()
+        assert training.error(stand_in.asarray(found), *training.make()) <= training.allowed
+        assert training.error(stand_in.asarray(found * 1.001), *training.make()) > training.allowed
+        assert training.peers["torch"](torch, *host).shape == (3, 40)
 
 
 def test_wrong_results_are_told(stand_in, report):
