@@ -59,7 +59,7 @@ def test_core_imports_only_numpy_and_the_standard_library():
             allowed = {"randla", "numpy", *sys.stdlib_module_names, *(() if at_top else LAZY)}
             assert top in allowed, (path, module)
             if top == "randla":
-                # config reads the version from the package, inside a function
+                # facts reads the version from the package, inside a function
                 assert room(module) == "_core" or (module == "randla.__version__" and not at_top)
 
 

@@ -13,7 +13,7 @@ import cupy
 import numpy as np
 
 from .._core import dispatch
-from ._launch import NULL, kernel
+from ._launch import kernel
 
 REALS = {"f": "float", "d": "double"}
 VARIANTS = tuple({"REAL": name} for name in REALS.values())
