@@ -251,7 +251,7 @@ def _one(
             product = _low_rank(xp, a, b, terms, stream.advance(attempts - 1))
         else:
             operator = _operator(xp, a, b, terms, method, stream.advance(attempts - 1))
-            product = xp.matmul(a @ operator.T, operator @ b)
+            product = xp.matmul(operator.apply(a, 1), operator.apply(b, 0))
         error = _error(xp, a, b, product, stream) / size
         if exact or rtol is None or error <= rtol:
             used = "exact" if exact else method
@@ -279,7 +279,7 @@ def _low_rank(xp: Any, a: Any, b: Any, rank: int, stream: Stream) -> Any:
         T = xp.matrix_transpose(X)
         return xp.conj(T) if xp.isdtype(X.dtype, "complex floating") else T
 
-    basis = b @ Gaussian(rank, int(b.shape[-1]), rng=stream).T
+    basis = Gaussian(rank, int(b.shape[-1]), rng=stream).apply(b, 1)
     Q = qr(xp.matmul(a, basis), rng=stream)[0]
     Z = qr(xp.matmul(adjoint(b), xp.matmul(adjoint(a), Q)), rng=stream)[0]
     Q = qr(xp.matmul(a, xp.matmul(b, Z)), rng=stream)[0]
@@ -289,7 +289,7 @@ def _low_rank(xp: Any, a: Any, b: Any, rank: int, stream: Stream) -> Any:
 def _error(xp: Any, a: Any, b: Any, product: Any, stream: Stream) -> float:
     """Frobenius norm of product - a b, by Gaussian probes: E norm(E G^T)^2 = norm(E)^2."""
     probes = Gaussian(_PROBES, int(b.shape[-1]), rng=Stream(stream.key ^ _PROBE_KEY, stream.offset))
-    missing = xp.matmul(a, b @ probes.T) - product @ probes.T
+    missing = xp.matmul(a, probes.apply(b, 1)) - probes.apply(product, 1)
     return math.sqrt(_number(_squares(xp, missing, None)))
 
 
