@@ -43,8 +43,11 @@ def triangles(gram: Any, least: float) -> tuple[Any, Any] | None:
     d = cupy.sqrt(gram.diagonal().real)
     d = cupy.where(d > 0, d, cupy.ones_like(d))
     scaled = gram / d / d[:, None]
-    L = cupy.linalg.cholesky(scaled)
-    # cuSOLVER leaves what it had where it fails, and CuPy does not look
+    try:
+        L = cupy.linalg.cholesky(scaled)
+    except np.linalg.LinAlgError:  # only under cupyx.errstate(linalg="raise")
+        return None
+    # else nobody looks whether cuSOLVER failed, which leaves what it had by then
     off = cupy.abs(L @ L.conj().T - scaled).max()
     certain = (off < 1e-3) & (L.diagonal().real.min() > least)  # false for NaN
     if not bool(certain):
