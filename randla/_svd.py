@@ -14,7 +14,6 @@ from ._core.results import Result
 from ._svd_adaptive import adaptive
 from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_fixed import (
-    PROBES,
     Factors,
     exact,
     exact_errors,
@@ -718,7 +717,7 @@ def _basis(A: Products, plan: _Plan, wanted: Any) -> tuple[Any, SVDInfo]:
         Q = algebra.from_host(np.eye(m, width))
         return _as_wanted(algebra, Q, wanted), SVDInfo(0, 0, 0.0, 0.0, True, "subspace", 0)
     Z = algebra.gaussian(n, 0, width)
-    omega = algebra.gaussian(n, width, PROBES)
+    omega = algebra.probes(n)
     for _ in range(plan.iterations):
         Y, _ = algebra.normalise(A.matmat(Z))
         Z, R = algebra.normalise(A.rmatmat(Y))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ._svd_fixed import PROBES, Factors, decompose, estimate, exact, rank_for
+from ._svd_fixed import Factors, decompose, estimate, exact, rank_for
 from ._svd_products import Products
 
 
@@ -22,7 +22,7 @@ def adaptive(
     p = min(m, n)
     limit = p if max_rank is None else min(max_rank + n_oversamples, p)
     block = min(64, max(16, p // 32))
-    omega = algebra.gaussian(n, 0, PROBES)
+    omega = algebra.probes(n)
     Ye = A.matmat(omega)
     by_norms = A.norm2 is not None and rtol > 10 * math.sqrt(algebra.eps)
     norm2 = A.norm2
@@ -30,7 +30,7 @@ def adaptive(
         norm2 = float((algebra.column_norms(Ye) ** 2).mean())
     Q: Any = None
     BH: Any = None
-    found2, drawn, rest2, residual = 0.0, PROBES, norm2, Ye
+    found2, drawn, rest2, residual = 0.0, 0, norm2, Ye
     while rest2 > (rtol**2 * norm2 if by_norms else (0.9 * rtol) ** 2 * norm2):
         rank = 0 if Q is None else Q.shape[1]
         if rank >= limit:

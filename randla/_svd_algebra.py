@@ -13,6 +13,7 @@ import numpy as np
 from ._core import dispatch
 from ._core.random import Stream
 
+PROBES = 6  # columns that estimate an error
 _WIDEST_ON_HOST = 256  # columns of a panel whose Gram matrix goes from a device to the host
 
 
@@ -83,12 +84,16 @@ class Algebra:
         parts = [part for part in parts if part is not None]
         return parts[0] if len(parts) == 1 else self.xp.concat(parts, axis=1)
 
-    def gaussian(self, length: int, first: int, count: int) -> Any:
+    def probes(self, length: int) -> Any:
+        """Gaussian columns that estimate errors: independent of those that iterate."""
+        return self.gaussian(length, 0, PROBES, "SVD_PROBE")
+
+    def gaussian(self, length: int, first: int, count: int, kind_name: str = "SVD_GAUSSIAN") -> Any:
         """Columns first ... first + count - 1 of a Gaussian matrix of this many rows.
 
         Column j is sub-stream j.  Complex numbers have variance 1 together.
         """
-        kind = omega_kind()
+        kind = kind_of_stream(kind_name)
         if self.kind == "cupy":
             device = dispatch.backend("cupy").svd
             return device.gaussian(self.stream, kind, length, first, count, self.char)
@@ -205,6 +210,7 @@ def _triangles(gram: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray] 
     return inverse, R
 
 
-def omega_kind() -> int:
-    """Kind of the stream of Gaussian panels."""
-    return int(dispatch.backend("numpy").core.kinds().get("SVD_OMEGA", 16))
+def kind_of_stream(name: str) -> int:
+    """Number of a kind of random numbers."""
+    known = {"SVD_GAUSSIAN": 16, "SVD_PROBE": 17}
+    return int(dispatch.backend("numpy").core.kinds().get(name, known[name]))

@@ -16,8 +16,6 @@ from ._core import dispatch
 from ._svd_algebra import Algebra
 from ._svd_products import Products
 
-PROBES = 6  # Gaussian columns that estimate the error
-
 
 @dataclass
 class Factors:
@@ -50,8 +48,8 @@ def residual_norms(algebra: Algebra, Y: Any, omega: Any, f: Factors) -> np.ndarr
 def estimate(A: Products, f: Factors, Y: Any, omega: Any) -> None:
     """Fill in the errors: by the probes Y = A Omega, and by norms where these tell more.
 
-    E ||M omega||^2 = ||M||_F^2 for Gaussian omega; 10 sqrt(2 / pi) times the largest of `PROBES`
-    such norms bounds ||M||_2 with probability 1 - 10^-PROBES (Halko, Martinsson, Tropp 2011,
+    E ||M omega||^2 = ||M||_F^2 for Gaussian omega; 10 sqrt(2 / pi) times the largest of six
+    such norms bounds ||M||_2 with probability 1 - 10^-6 (Halko, Martinsson, Tropp 2011,
     section 4.3).
     """
     algebra = A.algebra
@@ -97,7 +95,7 @@ def subspace(A: Products, k: int, width: int, n_iter: int, low: Products | None)
     algebra = A.algebra
     work = low or A
     Z = work.algebra.cast(algebra.gaussian(A.shape[1], 0, width))
-    omega = algebra.gaussian(A.shape[1], width, PROBES)
+    omega = algebra.probes(A.shape[1])
     triangle = None
     for _ in range(n_iter):
         Y, _ = work.algebra.normalise(work.matmat(Z))
@@ -146,7 +144,7 @@ def krylov(A: Products, k: int, width: int, steps: int) -> Factors:
     B^H has the blocks A^H Q_j, which the next step needs too: as many passes as for subspaces.
     """
     algebra = A.algebra
-    omega = algebra.gaussian(A.shape[1], width, PROBES)
+    omega = algebra.probes(A.shape[1])
     Z, Ye, Q = algebra.gaussian(A.shape[1], 0, width), None, None
     blocks = []
     for step in range(steps + 1):
@@ -184,7 +182,7 @@ def gram(A: Products, k: int) -> Factors | None:
     if not w[-1] > algebra.eps * w[0]:
         return None
     V = algebra.from_host(X)
-    omega = algebra.gaussian(A.shape[1], 0, PROBES)
+    omega = algebra.probes(A.shape[1])
     Ys = A.matmat(algebra.beside([V, omega]))
     Q, R = algebra.orthonormalise(Ys[:, :k])
     W, s, Zh = np.linalg.svd(R)

@@ -40,13 +40,13 @@ def test_agrees_with_numpy(cp, dtype, method):
 @gpu
 def test_gaussian_columns_are_those_of_the_cpu(cp):
     from randla._cuda import svd
-    from randla._svd_algebra import Algebra, omega_kind
+    from randla._svd_algebra import Algebra, kind_of_stream
 
     stream = randla.Stream(5, 2**63 + 7)
     for char in "fdFD":
         for length in (1, 7, 64, 301):
             on_cpu = Algebra(np.empty(0), char, stream).gaussian(length, 3, 4)
-            X = svd.gaussian(stream, omega_kind(), length, 3, 4, char)
+            X = svd.gaussian(stream, kind_of_stream("SVD_GAUSSIAN"), length, 3, 4, char)
             assert X.dtype == char
             assert X.flags.c_contiguous
             assert np.allclose(X.get(), on_cpu, atol=20 * np.finfo(char).eps)
