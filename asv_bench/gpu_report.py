@@ -335,6 +335,43 @@ def _sketch(
     )
 
 
+# ---- svd -----------------------------------------------------------------------------------------
+
+
+def _slow(m: int, n: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """Singular values 1 / i, with cosines as singular vectors."""
+    p = min(m, n)
+    i = np.arange(p)
+    U = np.cos(np.pi * np.outer(np.arange(m) + 0.5, i) / m) * np.sqrt(2 / m)
+    V = np.cos(np.pi * np.outer(np.arange(n) + 0.5, i) / n) * np.sqrt(2 / n)
+    U[:, 0] *= np.sqrt(0.5)
+    V[:, 0] *= np.sqrt(0.5)
+    return (((U / (i + 1)) @ V.T).astype(dtype),)
+
+
+def _svd(m: int, n: int, k: int, dtype: str, full: bool) -> Case:
+    """Beside LAPACK's way on the device, where that takes no minutes, and torch's."""
+
+    def error(result: Any, A: np.ndarray) -> float:
+        """Largest relative error of a singular value, in per cent."""
+        S = result.S.get().astype(np.float64)
+        return float(100 * np.abs(S * np.arange(1, k + 1) - 1).max())
+
+    peers = {"torch": lambda torch, A: torch.svd_lowrank(A, k + 10, niter=4)}
+    if full:
+        peers["cupy"] = lambda cupy, A: cupy.linalg.svd(A, full_matrices=False)[1][:k]
+    return Case(
+        "svd",
+        f"{m} x {n}, k = {k}, {dtype}",
+        lambda: _slow(m, n, dtype),
+        lambda A: randla.randomized_svd(A, k, rng=0),
+        error,
+        2.0,
+        peers,
+        lambda A: 10 * A.nbytes,
+    )
+
+
 CASES = [
     *(
         case
@@ -386,6 +423,15 @@ CASES = [
     _sketch(randla.sketch.SparseSign(50_000, 100_000, rng=0), 100, "float32", peers=False),
     _sketch(randla.sketch.SparseSign(1000, 100_000, rng=0), 500, "float32", adjoint=True),
     _sketch(randla.sketch.SRHT(1000, 100_000, rng=0), 500, "float32", adjoint=True),
+    *(
+        _svd(m, n, k, dtype, full)
+        for dtype in ("float32", "float64")
+        for m, n, k, full in (
+            (4000, 4000, 50, True),
+            (20_000, 1000, 20, True),
+            (100_000, 2000, 50, False),
+        )
+    ),
     _topk(1, 10_000_000, 1000, "float32", _constant),
     _topk(1024, 4096, 64, "float32", _constant),
     *(

@@ -16,6 +16,14 @@ from ._matmul_approx import ApproxMatmulInfo, ApproxMatmulResult, approx_matmul
 from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
 from ._matmul_tune import tune_matmul
 from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
+from ._svd import (
+    PCAResult,
+    SVDInfo,
+    SVDResult,
+    pca,
+    randomized_range_finder,
+    randomized_svd,
+)
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -38,10 +46,13 @@ __all__ = [
     "ExpmMultiplyInfo",
     "MatmulInfo",
     "OmegaBound",
+    "PCAResult",
     "PartitionResult",
     "PivotedQRResult",
     "QRInfo",
     "QRResult",
+    "SVDInfo",
+    "SVDResult",
     "Scheme",
     "Stream",
     "TopKResult",
@@ -59,8 +70,11 @@ __all__ = [
     "num_threads",
     "omega_history",
     "partition_indices",
+    "pca",
     "phi",
     "qr",
+    "randomized_range_finder",
+    "randomized_svd",
     "show_config",
     "soft_rank",
     "soft_topk",

@@ -9,7 +9,7 @@ except ImportError as error:
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-from . import expm, expm_multiply, expm_phi, matmul, sketch, sketch_tensor, topk, topk_soft
+from . import expm, expm_multiply, expm_phi, matmul, sketch, sketch_tensor, svd, topk, topk_soft
 
 __all__ = [
     "cupy",
@@ -19,6 +19,7 @@ __all__ = [
     "matmul",
     "sketch",
     "sketch_tensor",
+    "svd",
     "topk",
     "topk_soft",
 ]

@@ -495,6 +495,60 @@ def _argument(x):
     raise TypeError(f"Unsupported type {type(x)}")
 
 
+# ---- sparse matrices -----------------------------------------------------------------------------
+
+
+class csr_matrix:
+    """The part of ``cupyx.scipy.sparse.csr_matrix`` that randla uses; `_host` is SciPy's."""
+
+    __module__ = "cupyx.scipy.sparse._csr"
+    format = "csr"
+
+    def __init__(self, arg, shape=None, dtype=None, copy=False):
+        import scipy.sparse
+
+        if isinstance(arg, tuple):
+            arg = tuple(map(_unwrap, arg))
+        self._host = scipy.sparse.csr_matrix(arg, shape=shape, dtype=dtype, copy=copy)
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    nnz = property(lambda self: self._host.nnz)
+    ndim = 2
+    data = property(lambda self: _wrap(self._host.data))
+    indices = property(lambda self: _wrap(self._host.indices))
+    indptr = property(lambda self: _wrap(self._host.indptr))
+    T = property(lambda self: csr_matrix(self._host.T.tocsr()))
+
+    @property
+    def has_canonical_format(self):
+        _waits()
+        return bool(self._host.has_canonical_format)
+
+    def sum_duplicates(self):
+        _waits()
+        self._host.sum_duplicates()
+
+    def tocsr(self, copy=False):
+        return self
+
+    def copy(self):
+        return csr_matrix(self._host.copy())
+
+    def astype(self, t):
+        return csr_matrix(self._host.astype(t))
+
+    def toarray(self):
+        return _wrap(self._host.toarray())
+
+    def get(self):
+        _waits()
+        return self._host
+
+    def __matmul__(self, x):
+        return _wrap(np.asfortranarray(self._host @ _unwrap(x)))  # as cuSPARSE leaves it
+
+
 # ---- the module ----------------------------------------------------------------------------------
 
 
@@ -505,11 +559,20 @@ def _module(name, **members):
     return module
 
 
+def _cholesky(a):
+    """CuPy does not look whether cuSOLVER failed, which then leaves what it had."""
+    try:
+        return np.linalg.cholesky(a)
+    except np.linalg.LinAlgError:
+        return np.tril(a)
+
+
 def _build():
     waiting = {name: _function(getattr(np, name), waits=True) for name in WAITING_FUNCTIONS.split()}
     linalg = {
         name: _function(getattr(np.linalg, name), waits=name != "norm") for name in LINALG.split()
     }
+    linalg["cholesky"] = _function(_cholesky, waits=True)
     runtime = _module(
         "cupy.cuda.runtime",
         getDevice=lambda: 0,
@@ -550,11 +613,14 @@ def _build():
         fft=_module("cupy.fft"),
         record=record,
     )
-    return {m.__name__: m for m in (cupy, cuda, runtime, device, cupy.linalg, cupy.fft)}
+    sparse = _module("cupyx.scipy.sparse", csr_matrix=csr_matrix)
+    cupyx = _module("cupyx", scipy=_module("cupyx.scipy", sparse=sparse))
+    members = (cupy, cuda, runtime, device, cupy.linalg, cupy.fft, cupyx, cupyx.scipy, sparse)
+    return {m.__name__: m for m in members}
 
 
 MODULES = _build()
-_OTHERS = ("cupy", "array_api_compat.cupy", "randla._cuda")
+_OTHERS = ("cupy", "cupyx", "array_api_compat.cupy", "randla._cuda")
 
 
 def _loaded():

@@ -99,3 +99,14 @@ def test_without_a_gpu_it_says_so():
     done = processes.run(code)
     assert done.returncode == 1
     assert "no report: CuPy is missing" in done.stderr
+
+
+def test_cases_of_svd(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    for shape in ((150, 90), (90, 150)):
+        case = report._svd(*shape, 5, "float64", True)
+        found = report.run(stand_in, None, case)
+        assert 0 < found["error"] <= case.allowed
+        assert "cupy" in found["times"]
+        (A,) = case.make()
+        assert case.error(case.ours(stand_in.asarray(1.05 * A)), A) > case.allowed
