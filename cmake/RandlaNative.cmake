@@ -3,7 +3,7 @@
 set(RANDLA_NATIVE_DIR ${PROJECT_SOURCE_DIR}/native)
 set(RANDLA_SOURCES
     dispatch.c expm.c expm_multiply.c gemm.c lapack.c matmul.c memory.c orth.c permute.c probe.c
-    provider.c qr.c sketch.c sketch_tensor.c spmm.c status.c stream.c threads.c topk.c topk_soft.c
+    provider.c qr.c qr_lstsq.c sketch.c sketch_tensor.c spmm.c status.c stream.c threads.c topk.c topk_soft.c
     trsolve.c)
 list(TRANSFORM RANDLA_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/)
 # every file here is compiled once per ISA level
