@@ -406,7 +406,8 @@ def _one(
         found, alpha = _by_qr(A, B, like, eps, rcond, o.damp, streams[0])
     found.attempts = attempts
     if alpha != 1 or beta != 1:
-        found.x, found.r_norm = found.x * alpha / beta, found.r_norm / beta
+        with np.errstate(over="ignore"):  # infinities are found later
+            found.x, found.r_norm = found.x * alpha / beta, found.r_norm / beta
     return found
 
 
@@ -542,9 +543,10 @@ class _Run:
             bound = _ratio(steps.norms(xp, C), size)
             if bound <= self.tol / 4:
                 return self._found(X, r_norm, count, bound)
-            if refinement >= 2:
+            last = refinement == _REFINEMENTS
+            if refinement >= 2 or last:
                 error = float(np.max(N.backward_error(G, x_norm, both)))
-                if error <= self.tol or refinement == _REFINEMENTS:
+                if error <= self.tol or last:
                     break
             stop = self.tol / 20 * size
             if refinement == 0:  # no further than rounding in x lets it go
