@@ -466,8 +466,9 @@ def _iterated(
     long, short = M.shape
     d = _costs(A, B, eps)[0]
     S = None if d >= long else SparseSign(d, long, rng=stream)
-    sketched, alpha = M.sketch(S), 1.0
-    with np.errstate(all="ignore"):
+    alpha = 1.0
+    with np.errstate(all="ignore"):  # what is not finite is looked at here
+        sketched = M.sketch(S)
         size = float(np.abs(sketched).max())
     if not math.isfinite(size) or (size and _power_of_two(size, eps) != 1):
         known = type(M) is not steps.Linear
