@@ -3,7 +3,7 @@
 set(RANDLA_NATIVE_DIR ${PROJECT_SOURCE_DIR}/native)
 set(RANDLA_SOURCES
     dispatch.c expm.c expm_multiply.c gemm.c lapack.c matmul.c memory.c orth.c orth_panel.c permute.c probe.c
-    provider.c qr.c sketch.c sketch_tensor.c skinny.c spmm.c spmm_panel.c status.c stream.c svd.c
+    provider.c qr.c qr_lstsq.c sketch.c sketch_tensor.c skinny.c spmm.c spmm_panel.c status.c stream.c svd.c
     threads.c topk.c topk_soft.c trsolve.c)
 list(TRANSFORM RANDLA_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/)
 # every file here is compiled once per ISA level

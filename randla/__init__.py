@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ._core.config import get_include, num_threads, show_config
 from ._core.random import Stream
+from ._core.results import AccuracyWarning
 from ._expm import ExpmInfo, expm
 from ._expm_frechet import ExpmFrechetResult, expm_frechet
 from ._expm_multiply import ExpmMultiplyInfo, expm_multiply
@@ -16,6 +17,14 @@ from ._matmul_approx import ApproxMatmulInfo, ApproxMatmulResult, approx_matmul
 from ._matmul_schemes import OmegaBound, Scheme, matmul_schemes, omega_history
 from ._matmul_tune import tune_matmul
 from ._qr import PivotedQRResult, QRInfo, QRResult, cholesky_qr, qr
+from ._qr_interpolative import (
+    CURResult,
+    InterpolativeInfo,
+    InterpolativeResult,
+    cur,
+    interpolative,
+)
+from ._qr_lstsq import LstsqInfo, LstsqResult, lstsq
 from ._svd import (
     PCAResult,
     SVDInfo,
@@ -39,11 +48,17 @@ from ._topk_soft import soft_rank, soft_topk
 
 __version__ = "0.1.0"
 __all__ = [
+    "AccuracyWarning",
     "ApproxMatmulInfo",
     "ApproxMatmulResult",
+    "CURResult",
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
+    "InterpolativeInfo",
+    "InterpolativeResult",
+    "LstsqInfo",
+    "LstsqResult",
     "MatmulInfo",
     "OmegaBound",
     "PCAResult",
@@ -59,11 +74,14 @@ __all__ = [
     "__version__",
     "approx_matmul",
     "cholesky_qr",
+    "cur",
     "expm",
     "expm_frechet",
     "expm_multiply",
     "get_include",
+    "interpolative",
     "kth_value",
+    "lstsq",
     "matmul",
     "matmul_schemes",
     "merge_topk",

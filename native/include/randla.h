@@ -137,6 +137,7 @@ RL_API int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t f
 #include "randla/expm_phi.h"
 #include "randla/matmul.h"
 #include "randla/qr.h"
+#include "randla/qr_lstsq.h"
 #include "randla/sketch.h"
 #include "randla/sketch_tensor.h"
 #include "randla/spmm.h"

@@ -141,6 +141,10 @@ int main(void) {
     faults_qr_d();
     faults_qr_c();
     faults_qr_z();
+    faults_qr_lstsq_s();
+    faults_qr_lstsq_d();
+    faults_qr_lstsq_c();
+    faults_qr_lstsq_z();
     faults_topk();
     faults_sketch_tensor();
     faults_sketch();

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 
+class AccuracyWarning(RuntimeWarning):
+    """A result is less accurate than was asked for; its `info` says how accurate it is."""
+
+
 class Result(tuple[Any, ...]):
     """Base of the results of functions that return several arrays.
 

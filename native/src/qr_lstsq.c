@@ -1,0 +1,41 @@
+/* A^H (A V), reading A once: a step of an iteration for least squares.
+ *
+ * For a block A_b of rows: T = A_b V, W += A_b^H T, while A_b is in the cache.  The memory's bandwidth is the limit: the
+ * two products apart take twice the time. */
+#include <string.h>
+
+#include "gemm.h"
+#include "lapack.h"
+#include "memory.h"
+#include "randla.h"
+#include "threads.h"
+
+enum {
+  BLOCK_BYTES = 1 << 18, /* of A in a block: half of a level-2 cache */
+  LEAST_ROWS = 128,      /* column-major: shorter pieces of columns would waste what is fetched ahead */
+  MOST_ROWS = 4096,
+  CHUNKS = 16,    /* sums that are added in order */
+  BY_VECTORS = 4, /* so many columns go one by one: the packing of GEMM would cost more than reading A_b again */
+};
+
+#define TRY(call)                         \
+  do {                                    \
+    const int status_ = (call);           \
+    if (status_ != RL_OK) return status_; \
+  } while (0)
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+#define RL_TYPE_S
+#include "generic.h"
+#include "qr_lstsq.inc"
+#define RL_TYPE_D
+#include "generic.h"
+#include "qr_lstsq.inc"
+#define RL_TYPE_C
+#include "generic.h"
+#include "qr_lstsq.inc"
+#define RL_TYPE_Z
+#include "generic.h"
+#include "qr_lstsq.inc"
