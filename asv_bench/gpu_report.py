@@ -511,6 +511,7 @@ def main() -> None:
     """Write the page, or say what is missing; wrong results are an error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="every eighth case")
+    parser.add_argument("--stems", nargs="+", help="those alone")
     parser.add_argument("--output", type=Path, help="where to write the page")
     arguments = parser.parse_args()
     try:
@@ -534,6 +535,8 @@ def main() -> None:
     versions += f", torch {torch.__version__}" if torch is not None else ", no torch with CUDA"
     rows, wrong = [], []
     for case in CASES[:: 8 if arguments.quick else 1]:
+        if arguments.stems is not None and case.stem not in arguments.stems:
+            continue
         try:
             found = run(cupy, torch, case)
         except Exception:  # the other cases are still worth their page
