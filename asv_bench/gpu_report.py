@@ -27,6 +27,7 @@ import randla.sketch
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 REPEATS = 15
+SLOW = 200  # ms of a first call that is likely to be slow ever after
 
 
 class Case(NamedTuple):
@@ -448,7 +449,7 @@ CASES = [
 
 
 def milliseconds(cupy: Any, call: Callable[[], Any]) -> float:
-    """Time of one call on the device, between two events of the default stream, which torch's is."""
+    """Time of a call on the device, between events of the default stream, which torch has too."""
     begin, end = cupy.cuda.Event(), cupy.cuda.Event()
     begin.record()
     call()
@@ -458,13 +459,13 @@ def milliseconds(cupy: Any, call: Callable[[], Any]) -> float:
 
 
 def measure(cupy: Any, calls: dict[str, Callable[[], Any]]) -> Any:
-    """Medians of interleaved repeats."""
-    for call in calls.values():  # compiles, allocates
-        milliseconds(cupy, call)
+    """Medians of interleaved repeats; of three, where a call takes long."""
+    slow = {name for name, call in calls.items() if milliseconds(cupy, call) > SLOW}  # and compiles
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(REPEATS):
+    for repeat in range(REPEATS):
         for name, call in calls.items():
-            times[name].append(milliseconds(cupy, call))
+            if name not in slow or repeat < 3:
+                times[name].append(milliseconds(cupy, call))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

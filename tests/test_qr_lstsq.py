@@ -387,7 +387,9 @@ def test_the_fused_product(order, dtype):
         W = np.empty((p, n), dtype)
         binding.normal_product(A.dtype.char, A, np.ascontiguousarray(X.T), W)
         wanted = A.conj().T @ (A @ X)
-        np.testing.assert_allclose(W.T, wanted, atol=200 * np.finfo(dtype).eps * np.abs(wanted).max())
+        np.testing.assert_allclose(
+            W.T, wanted, atol=200 * np.finfo(dtype).eps * np.abs(wanted).max()
+        )
 
 
 def test_the_estimate_of_the_backward_error():
@@ -397,7 +399,10 @@ def test_the_estimate_of_the_backward_error():
     R = np.linalg.qr(A)[1]
     r = b - A @ x
     for columns in (1, 6):  # by a triangle, by singular values
-        G, norms = np.repeat(A.T @ r, columns, 1), [np.linalg.norm(y) * np.ones(columns) for y in (x, r)]
+        G, norms = (
+            np.repeat(A.T @ r, columns, 1),
+            [np.linalg.norm(y) * np.ones(columns) for y in (x, r)],
+        )
         found = Triangle(R, A).backward_error(G, *norms)
         np.testing.assert_allclose(found, backward_error(A, b, x) * 2**-52, rtol=1e-6)
     assert isinstance(preconditioner(R, 1e-3, A), _qr_lstsq_steps.Singular)
