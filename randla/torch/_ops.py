@@ -37,6 +37,8 @@ class Operation:
         Makes an empty result from the same arguments, whatever they are.
     backward, jvp : callable
         Derivatives, made of operations, so that they have derivatives themselves.
+    keep : bool, default False
+        Whether these get the result too, after the tensors.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Operation:
         like: Callable[..., Tensor],
         backward: Backward,
         jvp: Jvp,
+        keep: bool = False,
     ) -> None:
         name = schema.partition("(")[0]
         self._tensors, self._kernel = tensors, kernel
@@ -59,7 +62,7 @@ class Operation:
         self._op = op = getattr(torch.ops.randla, name).default
 
         def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-            ctx.save_for_backward(*inputs[:tensors])
+            ctx.save_for_backward(*inputs[:tensors], *((output,) if keep else ()))
             ctx.constants = inputs[tensors:]
 
         def reverse(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
@@ -82,8 +85,9 @@ class Operation:
 
             @staticmethod
             def forward(ctx: Any, *arguments: Any) -> Tensor:
-                setup(ctx, arguments, None)
-                return kernel(*arguments)
+                result = kernel(*arguments)
+                setup(ctx, arguments, result)
+                return result
 
         class Transformed(torch.autograd.Function):
             backward = staticmethod(reverse)
@@ -96,7 +100,7 @@ class Operation:
             @staticmethod
             def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
                 setup(ctx, inputs, output)
-                ctx.save_for_forward(*inputs[:tensors])
+                ctx.save_for_forward(*inputs[:tensors], *((output,) if keep else ()))
 
             @staticmethod
             def jvp(ctx: Any, *tangents: Any) -> Tensor:
