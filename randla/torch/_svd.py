@@ -49,11 +49,10 @@ def _array(A: Tensor) -> Any:
 
 
 def _tensor(x: Any) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else _shared(x)
-
-
-def _shared(x: Any) -> Tensor:
-    return torch.from_dlpack(x)
+    if isinstance(x, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(x))
+    shared: Tensor = torch.utils.dlpack.from_dlpack(x)
+    return shared
 
 
 def _on_device(A: Tensor) -> Any:
@@ -330,7 +329,8 @@ _jvp = _run_on_both(
 )  # fmt: skip
 _decompose = _run_on_both(
     "randomized_svd",
-    "Tensor A, int k, int n_oversamples, int n_iter, str method, str precision, int key, int offset",
+    "Tensor A, int k, int n_oversamples, int n_iter, str method, str precision, int key, "
+    "int offset",
     1, _kernel, _like, keep=True,
     backward=lambda tensors, _, gradients, needed: (_vjp(*tensors, gradients[0]),),
     jvp=lambda tensors, _, tangents: _jvp(*tensors, tangents[0]),
