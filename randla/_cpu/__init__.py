@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from . import core, expm, matmul, qr, sketch, sketch_tensor, topk, topk_soft
+    from . import core, expm, matmul, qr, sketch, sketch_tensor, svd, topk, topk_soft
 except ImportError as error:  # a clone's folder in front of the installed package, usually
     raise ImportError(
         f"randla's compiled modules are not in {__path__[0]}: install randla, and start Python "
@@ -11,6 +11,6 @@ except ImportError as error:  # a clone's folder in front of the installed packa
     ) from error
 from . import _blas
 
-__all__ = ["blas", "core", "expm", "matmul", "qr", "sketch", "sketch_tensor", "topk", "topk_soft"]
+__all__ = ["blas", "core", "expm", "matmul", "qr", "sketch", "sketch_tensor", "svd", "topk", "topk_soft"]
 
 blas = _blas.load()
