@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._core import dispatch, operators
+from ._core import dispatch
 
 #: Columns of the identity that an operator is asked for at a time.
 _PANEL = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, fields
 from typing import Any
@@ -416,6 +417,12 @@ class _Plan:
             raise TypeError(f"center must be True or False, got {type(center).__name__}")
         self.center = bool(center)
 
+    def uncentred(self) -> _Plan:
+        """The same of a matrix that is centred already."""
+        plan = copy.copy(self)
+        plan.center = False
+        return plan
+
     @property
     def iterations(self) -> int:
         return _DEFAULT_ITERATIONS if self.n_iter is None else self.n_iter
@@ -489,8 +496,20 @@ def _run(A: Any, plan: _Plan, rng: Any, kind: type[Result] | None) -> Any:
     stream = as_stream(rng)
     adapter = dispatch.adapter(A) if arrays is None else None
     if adapter is not None:
-        return adapter.svd_run(A, plan, stream, kind)
+        return _adapted(adapter, A, plan, stream, kind)
     return _decompose(A, plan, stream, kind)
+
+
+def _adapted(adapter: Any, A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -> Any:
+    """Tensors: the function of the same name there."""
+    options: dict[str, Any] = {"rtol": plan.rtol, "n_oversamples": plan.n_oversamples}
+    options |= {"n_iter": "auto" if plan.n_iter is None else plan.n_iter, "rng": stream}
+    if kind is None:
+        return adapter.randomized_range_finder(A, plan.k, return_info=True, **options)
+    options |= {"max_rank": plan.max_rank, "method": plan.method, "precision": plan.precision}
+    if kind is PCAResult:
+        return adapter.pca(A, plan.k, **options)
+    return adapter.randomized_svd(A, plan.k, center=plan.center, **options)
 
 
 def _served(A: Any) -> None:
