@@ -244,6 +244,44 @@ def _sketch(
     )
 
 
+# ---- qr ------------------------------------------------------------------------------------------
+
+
+def _qr(m: int, n: int, dtype: str, method: str, order: str = "C") -> Case:
+    """Columns of norms from 1 to 1e-4; the peers have no pivots, and cuSOLVER's methods."""
+
+    def make() -> tuple[np.ndarray, ...]:
+        A = np.random.default_rng(0).standard_normal((m, n)) * np.logspace(0, -4, n)
+        return (np.asarray(A.astype(dtype), order=order),)
+
+    def ours(A: Any) -> Any:
+        if method == "cholesky_qr":
+            return randla.cholesky_qr(A)
+        return randla.qr(A, pivoting=method == "cqrrpt", method=method, rng=0)
+
+    def error(result: Any, A: np.ndarray) -> float:
+        """Orthogonality and residual, the larger one, in roundings."""
+        Q, R = (x.get().astype(np.float64) for x in (result.Q, result.R))
+        P = result.P.get() if len(result) == 3 else np.arange(n)
+        off = np.linalg.norm(A[:, P] - Q @ R) / np.linalg.norm(A)
+        orth = np.linalg.norm(Q.T @ Q - np.eye(n)) / np.sqrt(n)
+        return float(max(off, orth) / np.finfo(A.dtype).eps)
+
+    return Case(
+        "qr",
+        f"{method}, {m} x {n}, {dtype}, {order}",
+        make,
+        ours,
+        error,
+        50.0,
+        {
+            "torch": lambda torch, A: torch.linalg.qr(A),
+            "cupy": lambda cupy, A: cupy.linalg.qr(A),
+        },
+        lambda A: 2 * A.nbytes,
+    )
+
+
 CASES = [
     *(
         case
@@ -295,6 +333,14 @@ CASES = [
     _sketch(randla.sketch.SparseSign(50_000, 100_000, rng=0), 100, "float32", peers=False),
     _sketch(randla.sketch.SparseSign(1000, 100_000, rng=0), 500, "float32", adjoint=True),
     _sketch(randla.sketch.SRHT(1000, 100_000, rng=0), 500, "float32", adjoint=True),
+    *(
+        _qr(m, n, dtype, method)
+        for m, n in ((100_000, 100), (100_000, 500), (20_000, 500), (50_000, 2000))
+        for dtype in ("float32", "float64")
+        for method in ("cqrrpt", "cqrrt", "cholesky_qr")
+    ),
+    _qr(20_000, 500, "float64", "cqrrpt", "F"),
+    _qr(20_000, 500, "float64", "householder"),
     _topk(1, 10_000_000, 1000, "float32", _constant),
     _topk(1024, 4096, 64, "float32", _constant),
 ]

@@ -192,25 +192,19 @@ def qr(
     >>> result.rank, result.Q.shape, result.R.shape, result.info.method
     (40, (5000, 40), (40, 80), 'cqrrpt')
     """
-    pivoting = bool(pivoting)
-    if mode in ("full", "complete"):
-        raise ValueError(
-            f"mode={mode!r} would give a square Q; mode='economic' gives one of min(m, n) columns"
-        )
-    validate.option("mode", mode, _MODES)
-    validate.option("method", method, _PIVOTED if pivoting else _PLAIN)
     arrays = validate.numpy_arrays(A=A)
     if arrays is not None:
         A = arrays[0]
-    plan = _Plan(A, pivoting, mode, k, rtol, method)
+    plan = planned(A, pivoting, mode, k, rtol, method)
     stream = as_stream(rng)
     if arrays is None:
         adapter = dispatch.adapter(A)
-        if adapter is not None and hasattr(adapter, "qr"):
+        if adapter is not None:
             return adapter.qr(
                 A, pivoting=pivoting, mode=mode, k=k, rtol=rtol, method=method, rng=stream
             )
-        return _reference(A, plan, stream)
+        if dispatch.kind_of(A) != "cupy":
+            return _reference(A, plan, stream)
     return _factorise(A, plan, stream)
 
 
@@ -266,22 +260,22 @@ def cholesky_qr(A: Any, *, method: str = "auto") -> Any:
     >>> bool(np.allclose(A, Q @ R)), bool((np.diag(R) > 0).all())
     (True, True)
     """
-    validate.option("method", method, _CHOLESKY)
     arrays = validate.numpy_arrays(A=A)
     if arrays is not None:
         A = arrays[0]
-    plan = _Plan(A, False, "economic", None, None, "cholqr2" if method == "auto" else method)
+    plan = planned_cholesky(A, method)
     # probes need no secret: the same every time
     stream = Stream(0)
     if arrays is None:
         adapter = dispatch.adapter(A)
-        if adapter is not None and hasattr(adapter, "cholesky_qr"):
+        if adapter is not None:
             return adapter.cholesky_qr(A, method=method)
-        return _reference(A, plan, stream)
+        if dispatch.kind_of(A) != "cupy":
+            return _reference(A, plan, stream)
     return _factorise(A, plan, stream)
 
 
-class _Plan:
+class Plan:
     """What a call asks for, checked."""
 
     def __init__(
@@ -327,7 +321,27 @@ class _Plan:
         return "plain" if plain else self.method
 
 
-def _result(plan: _Plan, Q: Any, R: Any, P: Any, rank: Any, info: Any) -> Any:
+def planned(
+    A: Any, pivoting: bool, mode: str, k: int | None, rtol: float | None, method: str
+) -> Plan:
+    """Check the arguments of `qr`."""
+    pivoting = bool(pivoting)
+    if mode in ("full", "complete"):
+        raise ValueError(
+            f"mode={mode!r} would give a square Q; mode='economic' gives one of min(m, n) columns"
+        )
+    validate.option("mode", mode, _MODES)
+    validate.option("method", method, _PIVOTED if pivoting else _PLAIN)
+    return Plan(A, pivoting, mode, k, rtol, method)
+
+
+def planned_cholesky(A: Any, method: str) -> Plan:
+    """Check the arguments of `cholesky_qr`."""
+    validate.option("method", method, _CHOLESKY)
+    return Plan(A, False, "economic", None, None, "cholqr2" if method == "auto" else method)
+
+
+def result(plan: Plan, Q: Any, R: Any, P: Any, rank: Any, info: Any) -> Any:
     if plan.mode == "r":
         Q = None
     if plan.pivoting:
@@ -335,7 +349,7 @@ def _result(plan: _Plan, Q: Any, R: Any, P: Any, rank: Any, info: Any) -> Any:
     return QRResult(Q, R, rank=rank, info=info)
 
 
-def _raise_event(plan: _Plan, index: int, what: str) -> NoReturn:
+def _raise_event(plan: Plan, index: int, what: str) -> NoReturn:
     where = tuple(int(i) for i in np.unravel_index(index, plan.batch)) if plan.batch else ()
     subject = f"matrix {where} of A" if where else "A"
     raise np.linalg.LinAlgError(f"{subject} {what}") from None
@@ -345,56 +359,79 @@ _NOT_FINITE = "has a NaN or an infinity"
 _OVERFLOW = "has an R beyond the range of its dtype"
 
 
-def _factorise(A: np.ndarray, plan: _Plan, stream: Stream) -> Any:
-    """On the core."""
+def _factorise(A: Any, plan: Plan, stream: Stream) -> Any:
+    """On the core; an array of CuPy on its device."""
+    on_host = isinstance(A, np.ndarray)
+    backend = dispatch.backend("numpy" if on_host else "cupy")
+    xp = np if on_host else backend.cupy
     char = validate.compute_char("A", A.dtype)
     narrow = A.dtype.char == "e" or A.dtype.name == "bfloat16"
     wanted = A.dtype if narrow else np.dtype(char)
     m, n, p, batch = plan.m, plan.n, plan.p, plan.batch
     count = math.prod(batch)
-    binding = dispatch.backend("numpy").qr
-    Q, R = np.empty((count, p, m), char), np.empty((count, n, p), char)
-    P = np.empty((count, n), np.int64) if plan.pivoting else None
+    Q, R = xp.empty((count, p, m), char), xp.empty((count, n, p), char)
+    P = xp.empty((count, n), np.int64) if plan.pivoting else None
+    if P is not None and p == 0:
+        P[...] = xp.arange(n)
+    table = factorise_into(backend.qr, A.reshape((count, m, n)), plan, stream, Q, R, P)
+    columns = columns_of(plan, table)
+    if columns < p:  # not a view, which would keep the whole
+        Q, R = Q[:, :columns].copy(), R[:, :, :columns].copy()
+    rank, info = report(plan, table)
+    return result(
+        plan,
+        xp.swapaxes(Q.reshape((*batch, columns, m)), -1, -2).astype(wanted, copy=False),
+        xp.swapaxes(R.reshape((*batch, n, columns)), -1, -2).astype(wanted, copy=False),
+        None if P is None else P.reshape((*batch, n)),
+        rank,
+        info,
+    )
+
+
+def factorise_into(
+    binding: Any, A: Any, plan: Plan, stream: Stream, Q: Any, R: Any, P: Any
+) -> np.ndarray:
+    """Factorise A, (count, m, n), into what the binding takes; the records of what was done."""
+    count, p, char = len(A), plan.p, Q.dtype.char
     table = np.zeros(count, binding.INFO)
-    columns = p
     if p == 0:
         table["method"] = binding.METHODS[plan.code_name]
         table["cond"] = np.nan
-        if P is not None:
-            P[...] = np.arange(n)
     elif count:
-        a = _by_lines(A.reshape((count, m, n)), char)
         rtol = -1.0 if plan.rtol is None else plan.rtol
         try:
             binding.qr(
                 char, binding.METHODS[plan.code_name], plan.complete, plan.k or 0, rtol,
-                stream.key, stream.offset, a, Q, R, P, table,
+                stream.key, stream.offset, _by_lines(A, char), Q, R, P, table,
             )  # fmt: skip
         except binding.NotFinite as event:
             _raise_event(plan, event.args[0], _NOT_FINITE)
         except binding.Overflow as event:
             _raise_event(plan, event.args[0], _OVERFLOW)
-        columns = int(table["columns"][0])
-    if columns < p:  # not a view, which would keep the whole
-        Q, R = Q[:, :columns].copy(), R[:, :, :columns].copy()
-    names = {code: name for name, code in binding.METHODS.items()} | {
-        binding.METHODS["plain"]: "householder"
-    }
+    return table
+
+
+def columns_of(plan: Plan, table: np.ndarray) -> int:
+    """Columns of Q that were asked for."""
+    if plan.p == 0 or not len(table):
+        return plan.p if plan.k is None else plan.k
+    return int(table["columns"][0])
+
+
+def report(plan: Plan, table: np.ndarray) -> tuple[Any, QRInfo]:
+    """Ranks, and what was done."""
+    codes = dispatch.backend("numpy").qr.METHODS
+    names = {code: name for name, code in codes.items()} | {codes["plain"]: "householder"}
     methods = np.array([names[int(code)] for code in table["method"]], dtype=object)
     fields = (methods, table["attempts"], table["cond"], table["orth"], table["residual"])
-    info = QRInfo(*(per_matrix(np.ascontiguousarray(values), batch) for values in fields))
-    return _result(
-        plan,
-        np.swapaxes(Q.reshape((*batch, columns, m)), -1, -2).astype(wanted, copy=False),
-        np.swapaxes(R.reshape((*batch, n, columns)), -1, -2).astype(wanted, copy=False),
-        None if P is None else P.reshape((*batch, n)),
-        per_matrix(np.ascontiguousarray(table["rank"]), batch),
-        info,
-    )
+    info = QRInfo(*(per_matrix(np.ascontiguousarray(values), plan.batch) for values in fields))
+    return per_matrix(np.ascontiguousarray(table["rank"]), plan.batch), info
 
 
-def _by_lines(a: np.ndarray, char: str) -> np.ndarray:
+def _by_lines(a: Any, char: str) -> Any:
     """Array (count, m, n) of this dtype with contiguous rows or columns, as the core takes it."""
+    if not isinstance(a, np.ndarray):  # a device takes any strides
+        return a.astype(char, copy=False)
     item = np.dtype(char).itemsize
     lines = [s for s in a.strides if s == item]
     fits = a.dtype == char and a.flags.aligned and lines and all(s % item == 0 for s in a.strides)
@@ -411,7 +448,7 @@ def _by_lines(a: np.ndarray, char: str) -> np.ndarray:
 # (pivots, rank) come from the sketch, which alone goes to the host.
 
 
-def _reference(A: Any, plan: _Plan, stream: Stream) -> Any:
+def _reference(A: Any, plan: Plan, stream: Stream) -> Any:
     xp = dispatch.namespace(A)
     dtype = xp.float64 if xp.isdtype(A.dtype, ("bool", "integral")) else A.dtype
     working = xp.float32 if "float16" in str(dtype) else dtype
@@ -446,7 +483,7 @@ def _reference(A: Any, plan: _Plan, stream: Stream) -> Any:
         fields = zip(*(vars(x[4]).values() for x in parts), strict=True)
         info = QRInfo(*(np.array(f, dtype=object if isinstance(f[0], str) else None)
                         .reshape(plan.batch) for f in fields))  # fmt: skip
-    return _result(plan, xp.astype(Q, dtype), xp.astype(R, dtype), P, rank, info)
+    return result(plan, xp.astype(Q, dtype), xp.astype(R, dtype), P, rank, info)
 
 
 def _adjoint(xp: Any, X: Any) -> Any:
@@ -460,7 +497,7 @@ def _device(A: Any) -> Any:
     return device(A)
 
 
-def _reference_one(xp: Any, A: Any, plan: _Plan, streams: list[Stream]) -> Any:
+def _reference_one(xp: Any, A: Any, plan: Plan, streams: list[Stream]) -> Any:
     _m, n, p = plan.m, plan.n, plan.p
     eps = float(xp.finfo(A.dtype).eps)
     identity = xp.asarray(np.arange(n), device=_device(A))
@@ -490,13 +527,15 @@ def _reference_one(xp: Any, A: Any, plan: _Plan, streams: list[Stream]) -> Any:
         attempts += 1
         P = identity
         if plan.pivoting:
-            host = _factorise(dispatch.to_numpy(B), _Plan(B, True, "r", None, None, "householder"),
+            host = _factorise(dispatch.to_numpy(B), Plan(B, True, "r", None, None, "householder"),
                               streams[0])  # fmt: skip
             P = xp.asarray(host.P, device=_device(A))
         Q, R = xp.linalg.qr(xp.take(B, P, axis=1), mode="reduced")
         sign = xp.linalg.diagonal(R)
         size = xp.abs(sign)
-        sign = xp.where(size > 0, sign / xp.where(size > 0, size, xp.ones_like(size)),
+        # a division by less may overflow; the largest entry of R is about 1
+        seen = size >= float(xp.finfo(size.dtype).smallest_normal)
+        sign = xp.where(seen, sign / xp.where(seen, size, xp.ones_like(size)),
                         xp.ones_like(sign))  # fmt: skip
         Q, R = Q * sign[None, :], R * (xp.conj(sign) if _is_complex(xp, A) else sign)[:, None]
         found = (Q, R, math.nan, math.nan, math.nan, P, "householder")
@@ -506,8 +545,9 @@ def _reference_one(xp: Any, A: Any, plan: _Plan, streams: list[Stream]) -> Any:
     rank = int((diagonal > rtol * max(float(diagonal.max()), 0.0)).sum())
     columns = (plan.k or p) if plan.complete or not plan.pivoting else min(plan.k or p, rank)
     if columns < p:
-        left = xp.sum(xp.abs(R[columns:, :]) ** 2) / xp.sum(xp.abs(R) ** 2)
-        residual = math.hypot(0 if math.isnan(residual) else residual, math.sqrt(float(left)))
+        whole = float(xp.sum(xp.abs(R) ** 2))
+        left = float(xp.sum(xp.abs(R[columns:, :]) ** 2)) / whole if whole else 0.0
+        residual = math.hypot(0 if math.isnan(residual) else residual, math.sqrt(left))
     R = R[:columns, :] / scale
     if not bool(xp.all(xp.isfinite(R))):
         raise np.linalg.LinAlgError(f"A {_OVERFLOW}")
@@ -518,7 +558,7 @@ def _is_complex(xp: Any, A: Any) -> bool:
     return bool(xp.isdtype(A.dtype, "complex floating"))
 
 
-def _preconditioned(xp: Any, A: Any, plan: _Plan, eps: float, stream: Stream) -> Any:
+def _preconditioned(xp: Any, A: Any, plan: Plan, eps: float, stream: Stream) -> Any:
     """A[:, P] = Q R by a sketch, or None where it is not certain or the rank is not full."""
     from .sketch import SparseSign
 
@@ -528,7 +568,7 @@ def _preconditioned(xp: Any, A: Any, plan: _Plan, eps: float, stream: Stream) ->
     on_host = dispatch.adapter(A) is not None and str(A.device) == "cpu"
     source = dispatch.to_numpy(A) if on_host else A
     sketched = dispatch.to_numpy(source if d == m else SparseSign(d, m, rng=stream) @ source)
-    shape = _Plan(sketched, plan.pivoting, "r", None, None, "householder")
+    shape = Plan(sketched, plan.pivoting, "r", None, None, "householder")
     host = _factorise(sketched, shape, stream)
     diagonal = np.diag(host.R).real
     if not diagonal.min() >= 2 * eps**0.95 * diagonal.max():

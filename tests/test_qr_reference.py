@@ -10,7 +10,7 @@ import torch
 import randla
 from randla._core.dispatch import to_numpy
 from randla._core.random import Stream
-from randla._qr import _Plan, _reference
+from randla._qr import Plan, _reference
 
 jax.config.update("jax_enable_x64", True)
 
@@ -33,7 +33,7 @@ def random_matrix(shape, dtype="float64", seed=0):
 
 def call(library, A, pivoting=True, mode="economic", k=None, rtol=None, method="cqrrpt", rng=0):
     x = FROM_NUMPY[library](A)
-    result = _reference(x, _Plan(x, pivoting, mode, k, rtol, method), Stream(rng))
+    result = _reference(x, Plan(x, pivoting, mode, k, rtol, method), Stream(rng))
     for part in result:
         assert part is None or type(part) is type(x)
     return result

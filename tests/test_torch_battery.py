@@ -29,6 +29,13 @@ NORMAL = Gaussian(2, 3, complex=True, rng=3)
 WORDS = [-1 if x == 2**64 - 1 else x for x in SparseSign(4, 3, 2, rng=2**64 - 1)._numbers(3)]
 
 
+def joined(result):
+    """Q over R, which has no more columns than Q has rows."""
+    Q, R = result[0], result[1]
+    few = min(Q.shape[-1], R.shape[-1])
+    return torch.cat([Q[..., :few], R[..., :few]], -2) + R[..., -1:].sum(-2, keepdim=True)
+
+
 def soft_numbers(*values):
     return tuple(torch.full((1, 1, 1), value, dtype=torch.float64) for value in values)
 
@@ -113,6 +120,27 @@ CASES = {
         lambda A: NORMAL.apply(A, -2).abs().to(A.real.dtype),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
+    "qr": (lambda A: joined(rt.qr(A, rng=0)), lambda dtype: (matrices(3, 2, dtype=dtype),)),
+    "qr, tall": (
+        lambda A: joined(rt.qr(A[..., :2], rng=0)),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "qr, wide, with pivots": (
+        lambda A: joined(rt.qr(A[..., :2, :], pivoting=True, rng=0)),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "qr, two columns": (
+        lambda A: joined(rt.qr(A, pivoting=True, k=2, rng=0)),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "qr, R alone": (
+        lambda A: rt.qr(A, mode="r", rng=0).R,
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "cholesky_qr": (
+        lambda A: joined(rt.cholesky_qr(A[..., :2])),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
     "soft_rank": (
         lambda A: rt.soft_rank(A.real, temperature=0.7),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
@@ -151,6 +179,8 @@ RAW = {
     "expm_multiply": lambda A: (A, leaf(A[..., :2]), 0.0),
     "lstsq": lambda A: (A, leaf(A.flip(-1)), -1.0, 0.0, 0.5, "auto", -7, 2, False),
     "matmul": lambda A: (A, leaf(A.flip(-1)), "winograd", 1),
+    "qr": lambda A: (A, True, "economic", 2, -1.0, "auto", True, -1, 3),
+    "qr_certain": lambda A: (A.detach() + 3 * torch.eye(3), -1.0),
     "sketch_apply": lambda A: (A, WORDS, 0.5, False, -2),
     "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),

@@ -9,7 +9,7 @@ except ImportError as error:
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-from . import expm, expm_multiply, expm_phi, matmul, sketch, sketch_tensor, topk
+from . import expm, expm_multiply, expm_phi, matmul, qr, qr_lstsq, sketch, sketch_tensor, topk
 
 __all__ = [
     "cupy",
@@ -17,6 +17,8 @@ __all__ = [
     "expm_multiply",
     "expm_phi",
     "matmul",
+    "qr",
+    "qr_lstsq",
     "sketch",
     "sketch_tensor",
     "topk",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .._core import dispatch
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
+from ._qr import cholesky_qr, qr
 from ._qr_lstsq import lstsq
 from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._sketch_tensor import tensor_sketch_apply as tensor_sketch_apply  # likewise
@@ -26,6 +27,7 @@ from ._topk_soft import soft_rank, soft_topk, straight_through_topk
 dispatch.backend("torch")  # known from now on: torch.compile cannot follow an import
 
 __all__ = [
+    "cholesky_qr",
     "expm",
     "expm_frechet",
     "expm_multiply",
@@ -35,6 +37,7 @@ __all__ = [
     "merge_topk",
     "partition_indices",
     "phi",
+    "qr",
     "soft_rank",
     "soft_topk",
     "straight_through_topk",

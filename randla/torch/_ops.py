@@ -17,13 +17,13 @@ from torch import Tensor
 _LIBRARY = torch.library.Library("randla", "DEF")
 
 # (tensors, constants, gradients by the results, which tensors want one) -> gradients
-Backward = Callable[[Sequence[Tensor], Sequence[Any], Sequence[Tensor], Sequence[bool]], Any]
+Backward = Callable[[Sequence[Tensor], Sequence[Any], Sequence[Any], Sequence[bool]], Any]
 # (tensors, constants, tangents or None) -> tangents of the results
 Jvp = Callable[[Sequence[Tensor], Sequence[Any], Sequence[Tensor | None]], Any]
 
 
 class Operation:
-    """One operation: some tensors, then constants, in; one tensor out.
+    """One operation: some tensors, then constants, in; one tensor out, or several.
 
     Parameters
     ----------
@@ -31,6 +31,9 @@ class Operation:
         In torch's language, ``name(Tensor a, ..., int k) -> Tensor``.
     tensors : int
         Arguments that are tensors; they come first.
+    results : int, default 1
+        Tensors that come out, a tuple where there are more.  The derivatives get those too, after
+        the arguments that are tensors, and None for what nobody asks of them.
     kernel, on_gpu : callable
         Compute the result from tensors on the CPU, or on a GPU, without autograd.
     like : callable
@@ -44,9 +47,10 @@ class Operation:
         schema: str,
         tensors: int,
         *,
-        kernel: Callable[..., Tensor],
-        on_gpu: Callable[..., Tensor],
-        like: Callable[..., Tensor],
+        results: int = 1,
+        kernel: Callable[..., Any],
+        on_gpu: Callable[..., Any],
+        like: Callable[..., Any],
         backward: Backward,
         jvp: Jvp,
     ) -> None:
@@ -58,11 +62,16 @@ class Operation:
         torch.library.register_fake(f"randla::{name}", like, lib=_LIBRARY)
         self._op = op = getattr(torch.ops.randla, name).default
 
-        def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-            ctx.save_for_backward(*inputs[:tensors])
-            ctx.constants = inputs[tensors:]
+        def kept(inputs: tuple[Any, ...], output: Any) -> tuple[Tensor, ...]:
+            return inputs[:tensors] if results == 1 else (*inputs[:tensors], *output)
 
-        def reverse(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.save_for_backward(*kept(inputs, output))
+            ctx.constants = inputs[tensors:]
+            if results > 1:
+                ctx.set_materialize_grads(False)
+
+        def reverse(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
             needed = ctx.needs_input_grad[:tensors]
             parts = backward(ctx.saved_tensors, ctx.constants, gradients, needed)
             return (*parts, *(None for _ in ctx.constants))
@@ -71,9 +80,9 @@ class Operation:
             f"randla::{name}", reverse, setup_context=setup, lib=_LIBRARY
         )
 
-        def spread(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Tensor, int]:
+        def spread(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
             moved = _batched(info.batch_size, in_dims, arguments, tensors)
-            return self(*moved), 0
+            return self(*moved), 0 if results == 1 else (0,) * results
 
         torch.library.register_vmap(f"randla::{name}", spread, lib=_LIBRARY)
 
@@ -81,32 +90,33 @@ class Operation:
             backward = staticmethod(reverse)
 
             @staticmethod
-            def forward(ctx: Any, *arguments: Any) -> Tensor:
-                setup(ctx, arguments, None)
-                return kernel(*arguments)
+            def forward(ctx: Any, *arguments: Any) -> Any:
+                output = kernel(*arguments)
+                setup(ctx, arguments, output)
+                return output
 
         class Transformed(torch.autograd.Function):
             backward = staticmethod(reverse)
             vmap = staticmethod(spread)
 
             @staticmethod
-            def forward(*arguments: Any) -> Tensor:
+            def forward(*arguments: Any) -> Any:
                 return op(*arguments)
 
             @staticmethod
             def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
                 setup(ctx, inputs, output)
-                ctx.save_for_forward(*inputs[:tensors])
+                ctx.save_for_forward(*kept(inputs, output))
 
             @staticmethod
-            def jvp(ctx: Any, *tangents: Any) -> Tensor:
+            def jvp(ctx: Any, *tangents: Any) -> Any:
                 return jvp(ctx.saved_tensors, ctx.constants, tangents[:tensors])
 
         Eager.__name__ = Eager.__qualname__ = name
         Transformed.__name__ = Transformed.__qualname__ = name
         self._eager, self._transformed = Eager, Transformed
 
-    def __call__(self, *arguments: Any) -> Tensor:
+    def __call__(self, *arguments: Any) -> Any:
         """Compute the result by the way that fits."""
         given = arguments[: self._tensors]
         if torch.compiler.is_compiling():

@@ -3,11 +3,12 @@
 `install()` makes it the module ``cupy``.  It is as strict as CuPy, or stricter: nothing becomes a
 NumPy array unasked, NumPy arrays are refused where CuPy refuses them, kernels get arguments of the
 sizes that CuPy would pass, and memory of `empty` holds noise.  It also counts what costs time on
-a GPU: `record` has every launch and every wait of the host for the device.
+a GPU: `record` has every launch, every wait of the host for the device, and every transfer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 import types
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +39,16 @@ class Record:
     def clear(self):
         self.synchronisations = 0  # waits of the host, `get` among them
         self.launches = []  # (kernel, pointer of the stream)
+        self.crossed = []  # bytes of each transfer between host and device
 
 
 record = Record()
 
 
-def _waits():
+def _waits(crossed=0):
     record.synchronisations += 1
+    if crossed:
+        record.crossed.append(crossed)
 
 
 # ---- arrays --------------------------------------------------------------------------------------
@@ -74,35 +79,35 @@ class ndarray:
 
     # what waits for the device
     def get(self):
-        _waits()
+        _waits(self._host.nbytes)
         return self._host.copy()
 
     def item(self, *args):
-        _waits()
+        _waits(self._host.itemsize)
         return self._host.item(*args)
 
     def tolist(self):
-        _waits()
+        _waits(self._host.nbytes)
         return self._host.tolist()
 
     def __bool__(self):
-        _waits()
+        _waits(self._host.itemsize)
         return bool(self._host)
 
     def __int__(self):
-        _waits()
+        _waits(self._host.itemsize)
         return int(self._host)
 
     def __float__(self):
-        _waits()
+        _waits(self._host.itemsize)
         return float(self._host)
 
     def __complex__(self):
-        _waits()
+        _waits(self._host.itemsize)
         return complex(self._host)
 
     def __index__(self):
-        _waits()
+        _waits(self._host.itemsize)
         return self._host.__index__()
 
     def __repr__(self):
@@ -162,7 +167,7 @@ class ndarray:
         self._host[_unwrap(index)] = _unwrap(value)
 
     def set(self, array):
-        _waits()
+        _waits(self._host.nbytes)
         self._host[...] = array
 
     def view(self, dtype=None):
@@ -224,7 +229,8 @@ METHODS = (
 
 def _in_place(f):
     def operator(self, *args):
-        f(self._host, *map(_unwrap, args))
+        with np.errstate(all="ignore"):
+            f(self._host, *map(_unwrap, args))
         return self
 
     return operator
@@ -262,6 +268,64 @@ TYPES = (
 LINALG = "norm inv solve eigh eigvalsh svd qr cholesky det slogdet pinv lstsq matrix_rank"
 
 
+_errors = ["ignore"]  # of cuSOLVER, as errstate sets it
+
+
+@contextlib.contextmanager
+def errstate(*, linalg=None):
+    if linalg not in (None, "ignore", "raise"):
+        raise NotImplementedError
+    _errors.append(linalg)
+    try:
+        yield
+    finally:
+        _errors.pop()
+
+
+def cholesky(a):
+    """Unless it is told to look, CuPy does not see that a factorisation failed."""
+    if _errors[-1] == "raise":
+        _waits(4)
+    try:
+        return _wrap(np.linalg.cholesky(a._host))
+    except np.linalg.LinAlgError:
+        if _errors[-1] == "raise":
+            raise
+        return _wrap(_noise(a.shape, a.dtype))
+
+
+def qr(a, mode="reduced"):
+    """By columns, like cuSOLVER's."""
+    if a.ndim != 2:
+        raise np.linalg.LinAlgError(f"{a.ndim}-dimensional array given")
+    if mode == "r":
+        return _wrap(np.asfortranarray(np.linalg.qr(a._host, mode)))
+    return tuple(_wrap(np.asfortranarray(x)) for x in np.linalg.qr(a._host, mode))
+
+
+def solve_triangular(
+    a, b, trans=0, lower=False, unit_diagonal=False, overwrite_b=False, check_finite=False
+):
+    """CuPy's copies neither a nor b if they lie by columns, and b may be overwritten."""
+    import scipy.linalg
+
+    host = b._host
+    in_place = overwrite_b and host.flags.f_contiguous
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            x = scipy.linalg.solve_triangular(
+                a._host, host, trans=trans, lower=lower, unit_diagonal=unit_diagonal,
+                check_finite=False,
+            )  # fmt: skip
+        except np.linalg.LinAlgError:  # cuBLAS divides by zero
+            x = np.full(host.shape, np.nan, host.dtype)
+    if not in_place:
+        return _wrap(np.asfortranarray(x))
+    host[...] = x
+    return b
+
+
 def empty(shape, dtype=float, order="C"):
     return _wrap(_noise(shape, dtype, order))
 
@@ -277,7 +341,9 @@ def asarray(a, dtype=None, order=None, *, blocking=False):
         return a if dtype in (None, a.dtype) else a.astype(dtype)
     if isinstance(a, list | tuple) and any(isinstance(x, ndarray) for x in a):
         a = [_unwrap(x) for x in a]
-    return _wrap(np.array(a, dtype, order=order))  # to the device
+    host = np.array(a, dtype, order=order)
+    record.crossed.append(host.nbytes)
+    return _wrap(host)
 
 
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
@@ -507,6 +573,12 @@ def _build():
     linalg = {
         name: _function(getattr(np.linalg, name), waits=name != "norm") for name in LINALG.split()
     }
+    linalg |= {"cholesky": cholesky, "qr": qr}
+    scipy = [
+        _module("cupyx", errstate=errstate),
+        _module("cupyx.scipy"),
+        _module("cupyx.scipy.linalg", solve_triangular=solve_triangular),
+    ]
     runtime = _module(
         "cupy.cuda.runtime",
         getDevice=lambda: 0,
@@ -548,11 +620,12 @@ def _build():
         fft=_module("cupy.fft"),
         record=record,
     )
-    return {m.__name__: m for m in (cupy, cuda, runtime, device, cupy.linalg, cupy.fft)}
+    cupy_modules = (cupy, cuda, runtime, device, cupy.linalg, cupy.fft)
+    return {m.__name__: m for m in (*cupy_modules, *scipy)}
 
 
 MODULES = _build()
-_OTHERS = ("cupy", "array_api_compat.cupy", "randla._cuda")
+_OTHERS = ("cupy", "cupyx", "array_api_compat.cupy", "randla._cuda")
 
 
 def _loaded():

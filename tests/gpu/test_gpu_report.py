@@ -60,6 +60,19 @@ def test_cases_of_sketch(stand_in, report, monkeypatch):
         assert case.error(off, A) > case.allowed
 
 
+@pytest.mark.parametrize("method", ["cqrrpt", "cqrrt", "cholesky_qr"])
+def test_cases_of_qr(stand_in, report, monkeypatch, method):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    case = report._qr(300, 20, "float32", method, "F")
+    found = report.run(stand_in, None, case)
+    assert 0 < found["error"] <= case.allowed
+    assert "cupy" in found["times"]
+    (A,) = case.make()
+    right = case.ours(stand_in.asarray(A))
+    wrong = type(right)(right.Q * 1.001, *right[1:])
+    assert case.error(wrong, A) > case.allowed
+
+
 def test_wrong_results_are_told(stand_in, report):
     case = report._topk(3, 50, 7, "float32")
     (x,) = case.make()
