@@ -533,7 +533,9 @@ def _reference_one(xp: Any, A: Any, plan: Plan, streams: list[Stream]) -> Any:
         Q, R = xp.linalg.qr(xp.take(B, P, axis=1), mode="reduced")
         sign = xp.linalg.diagonal(R)
         size = xp.abs(sign)
-        sign = xp.where(size > 0, sign / xp.where(size > 0, size, xp.ones_like(size)),
+        # a division by less may overflow; the largest entry of R is about 1
+        seen = size >= float(xp.finfo(size.dtype).smallest_normal)
+        sign = xp.where(seen, sign / xp.where(seen, size, xp.ones_like(size)),
                         xp.ones_like(sign))  # fmt: skip
         Q, R = Q * sign[None, :], R * (xp.conj(sign) if _is_complex(xp, A) else sign)[:, None]
         found = (Q, R, math.nan, math.nan, math.nan, P, "householder")
@@ -543,8 +545,9 @@ def _reference_one(xp: Any, A: Any, plan: Plan, streams: list[Stream]) -> Any:
     rank = int((diagonal > rtol * max(float(diagonal.max()), 0.0)).sum())
     columns = (plan.k or p) if plan.complete or not plan.pivoting else min(plan.k or p, rank)
     if columns < p:
-        left = xp.sum(xp.abs(R[columns:, :]) ** 2) / xp.sum(xp.abs(R) ** 2)
-        residual = math.hypot(0 if math.isnan(residual) else residual, math.sqrt(float(left)))
+        whole = float(xp.sum(xp.abs(R) ** 2))
+        left = float(xp.sum(xp.abs(R[columns:, :]) ** 2)) / whole if whole else 0.0
+        residual = math.hypot(0 if math.isnan(residual) else residual, math.sqrt(left))
     R = R[:columns, :] / scale
     if not bool(xp.all(xp.isfinite(R))):
         raise np.linalg.LinAlgError(f"A {_OVERFLOW}")

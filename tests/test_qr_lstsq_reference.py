@@ -68,6 +68,7 @@ def test_agrees_with_the_kernels(library, dtype):
     deficient = A.copy()
     deficient[:, 5:] = A[:, :7] + A[:, 1:8]
     close(library, dtype, deficient, b)
+    close(library, dtype, A @ np.ones((12, 12), dtype), b, method="qr")
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -120,6 +121,7 @@ def test_decompositions(library):
     C, U, R = (to_numpy(y) for y in result)
     np.testing.assert_allclose(C @ U @ R, A, atol=1e-10)
     assert np.array_equal(R, A[to_numpy(result.rows)])
+    assert randla.cur(0 * x, 3).rank == 0
 
 
 def test_public_functions_reach_it():

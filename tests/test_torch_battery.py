@@ -70,6 +70,21 @@ CASES = {
         lambda A, b: rt.expm_multiply(A, b, t=[0.5, -1.0]),
         lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0, 0]),
     ),
+    "lstsq": (
+        lambda A, B: rt.lstsq(torch.cat([A, A.mT / 2 + torch.eye(3).to(A)], -2), B, rng=0).x,
+        lambda dtype: (
+            matrices(3, 2, dtype=dtype),
+            torch.cat([matrices(3, 1, s, dtype=dtype)[0, :, :2] for s in (1, 2)]),
+        ),
+    ),
+    "lstsq, wide, vector": (
+        lambda A, b: rt.lstsq(A[..., :2, :], b, rng=0).x,
+        lambda dtype: (matrices(3, 1, dtype=dtype)[0], matrices(3, 1, 1, dtype=dtype)[0, 0, :2]),
+    ),
+    "lstsq, ridge": (
+        lambda A, B: rt.lstsq(A, B, damp=0.7, rng=0).x,
+        lambda dtype: (matrices(2, 1, dtype=dtype)[0], matrices(2, 2, 1, dtype=dtype)),
+    ),
     "matmul": (
         lambda A, B: rt.matmul(A, B, algorithm="winograd"),
         lambda dtype: (matrices(3, 2, dtype=dtype), matrices(3, 1, 1, dtype=dtype)[0]),
@@ -173,6 +188,7 @@ RAW = {
     "expm_function": lambda A: (A, 0, 0.0, ""),
     "expm_derivative": lambda A: (A, leaf(A.flip(-1)), 1, True),
     "expm_multiply": lambda A: (A, leaf(A[..., :2]), 0.0),
+    "lstsq": lambda A: (A, leaf(A.flip(-1)), -1.0, 0.0, 0.5, "auto", -7, 2, False),
     "matmul": lambda A: (A, leaf(A.flip(-1)), "winograd", 1),
     "qr": lambda A: (A, True, "economic", 2, -1.0, "auto", True, -1, 3),
     "qr_certain": lambda A: (A.detach() + 3 * torch.eye(3), -1.0),

@@ -12,10 +12,11 @@
 
 enum {
   BLOCK_BYTES = 1 << 18, /* of A in a block: half of a level-2 cache */
-  LEAST_ROWS = 128,      /* column-major: shorter pieces of columns would waste what is fetched ahead */
+  LEAST_ROWS = 128, /* column-major: shorter pieces of columns would waste what is fetched ahead */
   MOST_ROWS = 4096,
-  CHUNKS = 16,    /* sums that are added in order */
-  BY_VECTORS = 4, /* so many columns go one by one: the packing of GEMM would cost more than reading A_b again */
+  CHUNKS = 16, /* sums that are added in order */
+  BY_VECTORS =
+      4, /* so many columns go one by one: the packing of GEMM would cost more than reading A_b again */
 };
 
 #define TRY(call)                         \

@@ -10,6 +10,7 @@ from .._core import dispatch
 from ._expm import expm, expm_frechet, expm_multiply, phi
 from ._matmul import matmul
 from ._qr import cholesky_qr, qr
+from ._qr_lstsq import lstsq
 from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._sketch_tensor import tensor_sketch_apply as tensor_sketch_apply  # likewise
 from ._svd import pca, randomized_range_finder, randomized_svd
@@ -32,6 +33,7 @@ __all__ = [
     "expm_frechet",
     "expm_multiply",
     "kth_value",
+    "lstsq",
     "matmul",
     "merge_topk",
     "partition_indices",

@@ -12,12 +12,11 @@ extern "C" {
  *
  * triangular_solve: X = op(R)^-1 X for upper triangular R (n x n, column-major), X (n x p, column-major); op: 'N', or
  * 'C' for R^H.  A zero on the diagonal gives infinities or NaN. */
-#define RL_QR_LSTSQ(p, T)                                                                         \
-  RL_API int rl_##p##normal_product(char order, int64_t m, int64_t n, int64_t columns,            \
-                                    const T *a, int64_t lda, const T *v, int64_t ldv, T *w,       \
-                                    int64_t ldw);                                                 \
-  RL_API int rl_##p##triangular_solve(char op, int64_t n, int64_t columns, const T *r, int64_t ldr, \
-                                      T *x, int64_t ldx);
+#define RL_QR_LSTSQ(p, T)                                                                          \
+  RL_API int rl_##p##normal_product(char order, int64_t m, int64_t n, int64_t columns, const T *a, \
+                                    int64_t lda, const T *v, int64_t ldv, T *w, int64_t ldw);      \
+  RL_API int rl_##p##triangular_solve(char op, int64_t n, int64_t columns, const T *r,             \
+                                      int64_t ldr, T *x, int64_t ldx);
 RL_QR_LSTSQ(s, float)
 RL_QR_LSTSQ(d, double)
 RL_QR_LSTSQ(c, rl_complex_float)
