@@ -82,11 +82,9 @@ def _kernel(
     with stream(A) if device else contextlib.nullcontext():
         given = A.detach().resolve_conj().resolve_neg().reshape(count, m, n)
         into = (Q.mT.view(count, p, m), R.mT.view(count, n, p), P.view(count, P.shape[-1]))
-        arrays = [memory(x) if device else x.numpy() for x in (given, *into)]
+        a, q, r, perm = (memory(x) if device else x.numpy() for x in (given, *into))
         at = Stream(key % _WORD64, offset % _WORD64)
-        table = _qr.factorise_into(
-            binding, arrays[0], plan, at, *arrays[1:3], arrays[3] if pivoting else None
-        )
+        table = _qr.factorise_into(binding, a, plan, at, q, r, perm if pivoting else None)
     _done.found = _qr.report(plan, table)
     columns = _qr.columns_of(plan, table)
     if mode == "r":
