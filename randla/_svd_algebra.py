@@ -1,6 +1,7 @@
 """Panels of a few columns: Gaussian ones, orthonormal ones, and small matrices, for any library.
 
-What is l x l goes to the host, where LAPACK is as fast as a device for such sizes.
+What is l x l goes to the host, where LAPACK is as fast as a device for such sizes; of Gram matrices
+on a GPU only triangles do.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from ._core import dispatch
 from ._core.random import Stream
 
 PROBES = 6  # columns that estimate an error
-_WIDEST_ON_HOST = 256  # columns of a panel whose Gram matrix goes from a device to the host
 
 
 class NotFiniteError(ArithmeticError):
@@ -126,18 +126,16 @@ class Algebra:
 
     def _pass(self, Y: Any) -> tuple[Any, np.ndarray, bool]:
         gram = self.adjoint(Y) @ Y
-        if self.kind == "cupy" and Y.shape[1] > _WIDEST_ON_HOST:
-            found = dispatch.backend("cupy").svd.triangles(gram, 30 * math.sqrt(self.eps))
-            if found is not None:
-                inverse, R = found
-                return Y @ inverse, dispatch.to_numpy(R), False
-            if not bool(self.xp.all(self.xp.isfinite(gram))):
+        least = 30 * math.sqrt(self.eps)
+        if self.kind == "cupy":
+            found = dispatch.backend("cupy").svd.triangles(gram, least)
+            if found is None and not bool(self.xp.all(self.xp.isfinite(gram))):
                 raise NotFiniteError
         else:
-            triangles = _triangles(dispatch.to_numpy(gram), 30 * math.sqrt(self.eps))
-            if triangles is not None:
-                inverse, R = triangles
-                return Y @ self.from_host(inverse), R, False
+            found = _triangles(dispatch.to_numpy(gram), least)
+            found = None if found is None else (self.from_host(found[0]), found[1])
+        if found is not None:
+            return Y @ found[0], found[1], False
         self.fallbacks += 1
         Q, R = self.xp.linalg.qr(Y, mode="reduced")
         return Q, dispatch.to_numpy(R), True

@@ -241,7 +241,9 @@ def _draw(s: Operator, out: Any) -> None:
     single = s.kind == kinds["GAUSSIAN_SINGLE"]
     per = 4 if single else 2
     items = s.columns * ((s.row + s.rows - 1) // per - s.row // per + 1)
-    _each("sketch_normals", char, items, (*s.arguments(), np.int32(single), items, out))
+    _each(
+        "sketch_normals", char, items, (*s.arguments(), np.int32(single), np.int32(0), items, out)
+    )
 
 
 def _blocks(s: Operator, size: int) -> Any:

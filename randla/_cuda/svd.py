@@ -14,8 +14,11 @@ import numpy as np
 from .._core.random import Stream
 from ._launch import kernel
 
+_REALS = {"f": "float", "d": "double"}
+VARIANTS = tuple({"REAL": name} for name in _REALS.values())
 _THREADS = 256
 _MOST_BLOCKS = 1 << 16
+_MOST_SHARED = 96 * 1024
 
 
 def gaussian(stream: Stream, kind: int, length: int, first: int, count: int, char: str) -> Any:
@@ -24,13 +27,12 @@ def gaussian(stream: Stream, kind: int, length: int, first: int, count: int, cha
     n = length * wide
     rows = cupy.empty((count, n), char.lower())
     single = rows.dtype.itemsize == 4
-    items = -(-n // (4 if single else 2))
+    items = -(-n // (4 if single else 2)) * count
     run = kernel("sketch", "sketch_normals", REAL="float" if single else "double")
     words = (np.uint64(stream.key), np.uint64(stream.offset), kind)
-    for j in range(count):  # column j is a sub-stream; entries lie as in a vector
-        grid = (min(_MOST_BLOCKS, -(-items // _THREADS)),)
-        operator = (n, 0, *words, first + j, 0, n, 0, 1)
-        run(grid, (_THREADS,), (*operator, np.int32(single), items, rows[j]))
+    grid = (min(_MOST_BLOCKS, -(-items // _THREADS)),)
+    operator = (n, 0, *words, first, 0, n, 0, count)  # column j is a sub-stream
+    run(grid, (_THREADS,), (*operator, np.int32(single), np.int32(1), items, rows))
     if wide == 1:
         return cupy.ascontiguousarray(rows.T)
     X = rows.view(char)
@@ -38,8 +40,26 @@ def gaussian(stream: Stream, kind: int, length: int, first: int, count: int, cha
     return cupy.ascontiguousarray(X.T)
 
 
-def triangles(gram: Any, least: float) -> tuple[Any, Any] | None:
-    """(R^-1, R) on the device with gram = R^H R; None where it is not certain, or not finite."""
+def triangles(gram: Any, least: float) -> tuple[Any, np.ndarray] | None:
+    """R^-1 on the device and R on the host, gram = R^H R; None where it is not certain or finite.
+
+    One wait, for R and what was found.
+    """
+    width, char = len(gram), gram.dtype.char
+    shared = width * (width + 3) * gram.dtype.itemsize
+    if char not in _REALS or shared > _MOST_SHARED:
+        return _wide_triangles(gram, least)
+    both = cupy.empty((2, width, width), char)
+    certain = cupy.empty(1, np.int32)
+    run = kernel("svd", "svd_triangles", REAL=_REALS[char])
+    args = (cupy.ascontiguousarray(gram), width, float(least), both[0], both[1], certain)
+    run((1,), (_THREADS,), args, shared_mem=shared)
+    found = cupy.concatenate([both[1].ravel(), certain.astype(char)]).get()
+    return (both[0], found[:-1].reshape(width, width)) if found[-1] else None
+
+
+def _wide_triangles(gram: Any, least: float) -> tuple[Any, np.ndarray] | None:
+    """The same by cuSOLVER."""
     d = cupy.sqrt(gram.diagonal().real)
     d = cupy.where(d > 0, d, cupy.ones_like(d))
     scaled = gram / d / d[:, None]
@@ -54,7 +74,7 @@ def triangles(gram: Any, least: float) -> tuple[Any, Any] | None:
         return None
     R = L.conj().T * d
     inverse = cupy.linalg.inv(L).conj().T / d[:, None]
-    return inverse, R
+    return inverse, R.get()
 
 
 def canonical(A: Any) -> Any:

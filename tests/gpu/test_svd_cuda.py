@@ -140,6 +140,31 @@ def test_the_matrix_stays_on_the_device(stand_in, monkeypatch):
     A = stand_in.asarray(with_values(300, 200, spectra(200)["1/i"]))
     record.clear()
     randla.randomized_svd(A, 5, n_iter=2, rng=0)
-    assert max(got) == 15 * 15
+    assert max(got) == 15 * 15 + 1  # a triangle, and whether it is certain
     assert {name for name, _ in record.launches} == {"sketch_normals"}
     assert record.synchronisations < 40
+
+
+@gpu
+@pytest.mark.parametrize("char", "fd")
+def test_triangles_of_gram_matrices(cp, schedule, char):
+    from randla._cuda import svd
+
+    eps = np.finfo(char).eps
+    least = 30 * np.sqrt(eps)
+    for n in (1, 2, 17, 40):
+        Y = np.random.default_rng(n).standard_normal((3 * n + 5, n)) * 2.0 ** np.arange(n)[::-1]
+        gram = (Y.T @ Y).astype(char)
+        inverse, R = svd.triangles(cp.asarray(gram), least)
+        assert isinstance(R, np.ndarray)
+        exact = np.linalg.cholesky(Y.T @ Y).T
+        assert np.allclose(R, exact, rtol=1e-3, atol=100 * eps * np.abs(exact).max())
+        assert np.array_equal(np.triu(R), R)
+        assert np.allclose(R.astype("d") @ inverse.get(), np.eye(n), atol=1e4 * eps)
+        zero = gram.copy()
+        zero[:, -1] = zero[-1] = 0
+        bad = gram.copy()
+        bad[-1, 0] = bad[0, -1] = np.nan
+        twice = np.ones((n + 1, n + 1), char)
+        for uncertain in (zero, bad, twice):
+            assert svd.triangles(cp.asarray(uncertain), least) is None

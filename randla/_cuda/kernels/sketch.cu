@@ -370,9 +370,10 @@ static __device__ int normals(const uint32_t word[4], int single, REAL x[4]) {
   return 2;
 }
 
-/* u = U^T, columns x rows by rows: a thread for each block of words. */
+/* u = U^T, columns x rows by rows: a thread for each block of words.  With `subs`, each column is a sub-stream of its
+ * own, from the first one on. */
 extern "C" __global__ void __launch_bounds__(THREADS)
-    sketch_normals(OPERATOR_ARGUMENTS, int single, int64_t items, REAL *u) {
+    sketch_normals(OPERATOR_ARGUMENTS, int single, int subs, int64_t items, REAL *u) {
   const Operator s = OPERATOR;
   const int64_t per = single ? 4 : 2, first = row / per,
                 blocks = (row + rows - 1) / per - first + 1;
@@ -381,7 +382,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int64_t i = e / blocks, block = first + e % blocks;
     uint32_t word[4];
     REAL x[4];
-    s.words((uint64_t)(column + i) * (uint64_t)((d + per - 1) / per) + (uint64_t)block, word);
+    const uint64_t before = subs ? 0 : (uint64_t)(column + i) * (uint64_t)((d + per - 1) / per);
+    rl_philox_block(key, offset, s.kind, s.sub + (subs ? (uint32_t)i : 0), before + (uint64_t)block,
+                    word);
     const int count = normals(word, single, x);
     for (int q = 0; q < count; q++) {
       const int64_t k = block * per + q - row;
