@@ -473,10 +473,12 @@ CASES = [
     ),
     *(
         _qr(m, n, dtype, method)
-        for m, n in ((100_000, 100), (100_000, 500), (20_000, 500), (50_000, 2000))
+        for m, n in ((100_000, 100), (100_000, 500))
         for dtype in ("float32", "float64")
         for method in ("cqrrpt", "cqrrt", "cholesky_qr")
     ),
+    *(_qr(20_000, 2000, "float64", method) for method in ("cqrrt", "cholesky_qr")),
+    _qr(20_000, 500, "float64", "cqrrpt"),
     _qr(20_000, 500, "float64", "cqrrpt", "F"),
     _qr(20_000, 500, "float64", "householder"),
     _topk(1, 10_000_000, 1000, "float32", _constant),
