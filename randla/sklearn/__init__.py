@@ -13,23 +13,15 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import sketch
+from .. import sketch
+from ._common import FLOATS, seed
+from ._svd import RandomizedPCA, RandomizedSVD
 
-__all__ = ["RandomProjection", "TensorSketch"]
-
-_FLOATS = (np.float64, np.float32)
-
-
-def _seed(random_state: Any) -> int:
-    """An integer is the key of the stream itself; others give one draw of 64 bits."""
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    drawn = check_random_state(random_state).randint(0, 2**64, dtype=np.uint64)
-    return int(drawn)
+__all__ = ["RandomProjection", "RandomizedPCA", "RandomizedSVD", "TensorSketch"]
 
 
 class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -163,7 +155,7 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         else:
             self.n_components_ = int(self.n_components)
         self.operator_ = _OPERATORS[self.kind](
-            self.n_components_, features, rng=_seed(self.random_state)
+            self.n_components_, features, rng=seed(self.random_state)
         )
         if self.compute_inverse_components:
             dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
@@ -205,7 +197,7 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Without `compute_inverse_components` the pseudo-inverse is computed in each call.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=_FLOATS, accept_sparse=("csr", "csc"))
+        X = check_array(X, dtype=FLOATS, accept_sparse=("csr", "csc"))
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X must have shape (n_samples, {self.n_components_}), got {tuple(X.shape)}"
@@ -220,7 +212,7 @@ class RandomProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             X,
             reset=reset,
             accept_sparse=("csr", "csc"),
-            dtype=_FLOATS,
+            dtype=FLOATS,
         )
 
     @property
@@ -341,10 +333,10 @@ class TensorSketch(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         TensorSketch
             Itself.
         """
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=_FLOATS)
+        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=FLOATS)
         self.sketch_ = sketch.TensorSketch(
             int(self.n_components), int(X.shape[1]), int(self.degree),
-            gamma=float(self.gamma), coef0=float(self.coef0), rng=_seed(self.random_state),
+            gamma=float(self.gamma), coef0=float(self.coef0), rng=seed(self.random_state),
         )  # fmt: skip
         self._n_features_out = int(self.n_components)
         return self
@@ -363,7 +355,7 @@ class TensorSketch(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Their features.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=_FLOATS, reset=False)
+        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=FLOATS, reset=False)
         return np.asarray(self.sketch_.apply(X, axis=1))
 
     def __sklearn_tags__(self) -> Any:
