@@ -127,6 +127,7 @@ class PCAResult(Result):
     _extras = ("mean", "explained_variance", "explained_variance_ratio", "rank", "info")
 
 
+_BEYOND = "A has a singular value beyond the range of its dtype"
 _METHODS = ("auto", "subspace", "krylov", "gram", "exact")
 _PRECISIONS = ("auto", "same", "mixed")
 _DEFAULT_ITERATIONS = 4
@@ -645,13 +646,15 @@ def _one(A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -> Any:
         f = _factors(T, plan)
     except NotFiniteError:
         raise np.linalg.LinAlgError("A has a NaN or an infinity") from None
+    except OverflowError:
+        raise np.linalg.LinAlgError(_BEYOND) from None
     U, V = (f.U, f.V) if tall else (f.V, f.U)
     algebra = P.algebra
     U, V = algebra.signs(U, V)
     with np.errstate(all="ignore"):
         s = (f.s.astype(np.float64) / P.scale).astype(f.s.dtype)
     if not np.isfinite(s).all():
-        raise np.linalg.LinAlgError("A has a singular value beyond the range of its dtype")
+        raise np.linalg.LinAlgError(_BEYOND)
     rank = len(s)
     info = SVDInfo(
         f.n_iter, T.passes, f.error_fro / P.scale, f.error_2_bound / P.scale, bool(f.converged),

@@ -118,6 +118,14 @@ class Algebra:
 
     def orthonormalise(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Q, R with Y = Q R and Q orthonormal to rounding: twice, the second time of Q."""
+        if self.kind == "numpy":
+            binding = dispatch.backend("numpy").svd
+            try:
+                Q, R, fell_back = binding.orthonormalise(np.ascontiguousarray(Y))
+            except binding.NotFinite:
+                raise NotFiniteError from None
+            self.fallbacks += fell_back
+            return Q, R
         Q, R, fell_back = self._pass(Y)
         if fell_back:
             return Q, R
@@ -210,5 +218,4 @@ def _triangles(gram: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray] 
 
 def kind_of_stream(name: str) -> int:
     """Number of a kind of random numbers."""
-    known = {"SVD_GAUSSIAN": 16, "SVD_PROBE": 17}
-    return int(dispatch.backend("numpy").core.kinds().get(name, known[name]))
+    return int(dispatch.backend("numpy").core.kinds()[name])

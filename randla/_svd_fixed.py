@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._core import dispatch
-from ._svd_algebra import Algebra
+from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_products import Products
 
 
@@ -52,8 +52,12 @@ def estimate(A: Products, f: Factors, Y: Any, omega: Any) -> None:
     such norms bounds ||M||_2 with probability 1 - 10^-6 (Halko, Martinsson, Tropp 2011,
     section 4.3).
     """
+    from_norms(A, f, residual_norms(A.algebra, Y, omega, f))
+
+
+def from_norms(A: Products, f: Factors, norms: np.ndarray) -> None:
+    """The same from the norms of the residuals of probes."""
     algebra = A.algebra
-    norms = residual_norms(algebra, Y, omega, f)
     error = math.sqrt(float((norms**2).mean()))
     norm = _norm(A, f.s, error)
     if A.norm2 is not None:
@@ -93,6 +97,8 @@ def subspace(A: Products, k: int, width: int, n_iter: int, low: Products | None)
     passes.
     """
     algebra = A.algebra
+    if low is None and A.stored is not None and algebra.kind == "numpy":
+        return _by_the_core(A, k, width - k, n_iter)
     work = low or A
     Z = work.algebra.cast(algebra.gaussian(A.shape[1], 0, width))
     omega = algebra.probes(A.shape[1])
@@ -122,6 +128,32 @@ def subspace(A: Products, k: int, width: int, n_iter: int, low: Products | None)
     f = Factors(U, s, V, "subspace", n_iter, precision="same" if work is A else "mixed")
     estimate(A, f, Ye, omega)
     f.converged = _change(s, before, algebra.eps) or _exact_rank(A, f)
+    return f
+
+
+def _by_the_core(A: Products, k: int, n_oversamples: int, n_iter: int) -> Factors:
+    """The same, in C; the matrix as it is stored may be the adjoint."""
+    algebra, of = A.algebra, A.stored
+    assert of is not None
+    binding, key = dispatch.backend("numpy").svd, (algebra.stream.key, algebra.stream.offset)
+    options = (k, n_oversamples, n_iter, *key)
+    try:
+        if of.dense:
+            U, s, Vh, found = binding.randomized_svd(of.A, *options)
+        else:
+            U, s, Vh, found = binding.randomized_svd_sparse(*of.triple(), *options)
+    except binding.NotFinite:
+        raise NotFiniteError from None
+    except binding.Overflow:
+        raise OverflowError from None
+    V = algebra.adjoint(Vh)
+    U, V = (U, V) if of.shape == A.shape else (V, U)
+    errors, fallbacks, passes, converged = found
+    f = Factors(U, s * s.dtype.type(A.scale), V, "subspace", n_iter)
+    A.passes += passes
+    algebra.fallbacks += fallbacks
+    from_norms(A, f, np.sqrt(errors) * A.scale)
+    f.converged = converged or _exact_rank(A, f)
     return f
 
 

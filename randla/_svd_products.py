@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._core import dispatch, operators
+from ._core import dispatch, operators, validate
 from ._svd_algebra import Algebra
 
 # norms between which no product of a few factors leaves the range, and the largest exponents
@@ -39,6 +39,7 @@ class Products:
     """
 
     dense = False
+    stored: Any = None  # the matrix, or its adjoint, if the core's own iteration takes it
 
     def __init__(self, shape: tuple[int, int], algebra: Algebra) -> None:
         self.shape, self.algebra = shape, algebra
@@ -112,6 +113,10 @@ class Products:
         return self.matmat(self.algebra.from_host(np.eye(n)))
 
 
+def _core() -> Any:
+    return dispatch.backend("numpy").svd
+
+
 def _double(x: np.ndarray) -> np.ndarray:
     return x.astype(np.result_type(x.dtype, np.float64), copy=False)
 
@@ -123,15 +128,17 @@ class Dense(Products):
 
     def __init__(self, A: Any, algebra: Algebra) -> None:
         super().__init__(tuple(A.shape), algebra)
-        self.A = A
+        self.A, self.stored = A, self
 
     def _times(self, X: Any) -> Any:
+        if self.algebra.kind == "numpy":
+            return _core().product(self.A, np.ascontiguousarray(X))
         return self.A @ X
 
     def _adjoint_times(self, Z: Any) -> Any:
-        # conj of the panel, not of A
         if self.algebra.kind == "numpy":
-            return (self.A.T @ Z.conj()).conj() if self.algebra.complex else self.A.T @ Z
+            return _core().product(self.A, np.ascontiguousarray(Z), True)
+        # conj of the panel, not of A
         xp = self.algebra.xp
         T = xp.matrix_transpose(self.A)
         return xp.conj(T @ xp.conj(Z)) if self.algebra.complex else T @ Z
@@ -297,14 +304,25 @@ class Sparse(Products):
 
     def __init__(self, A: Any, algebra: Algebra) -> None:
         super().__init__(tuple(A.shape), algebra)
-        self.A = A
+        self.A, self.stored = A, self
         # on a device a product with the transpose is slow, or not in a fixed order
-        self._back = A.T.tocsr() if algebra.kind == "cupy" else A.T
+        self._back = A.T.tocsr() if algebra.kind == "cupy" else None
+
+    def triple(self) -> tuple[Any, ...]:
+        """What the core takes."""
+        A = self.A
+        wide = np.int64 if np.int64 in (A.indices.dtype, A.indptr.dtype) else np.int32
+        return (*(validate.packed(x, wide) for x in (A.indptr, A.indices)), validate.packed(
+            A.data, self.algebra.char), self.shape)  # fmt: skip
 
     def _times(self, X: Any) -> Any:
+        if self._back is None:
+            return _core().sparse_product(*self.triple(), np.ascontiguousarray(X))
         return self.A @ X
 
     def _adjoint_times(self, Z: Any) -> Any:
+        if self._back is None:
+            return _core().sparse_product(*self.triple(), np.ascontiguousarray(Z), True)
         if not self.algebra.complex:
             return self._back @ Z
         return self.algebra.xp.conj(self._back @ self.algebra.xp.conj(Z))
@@ -425,7 +443,7 @@ class Adjoint(Products):
         super().__init__(A.shape[::-1], A.algebra)
         self.of, self.dense = A, A.dense
         self.norm2, self.zero, self.cancellation = A.norm2, A.zero, A.cancellation
-        self.scale = A.scale
+        self.scale, self.stored = A.scale, A.stored
 
     def matmat(self, X: Any) -> Any:
         self.passes += 1

@@ -51,11 +51,6 @@ static int64_t columns_of(const rl_svd_options *o, int64_t m, int64_t n) {
   return o->k + least(o->oversamples, least(m, n) - o->k);
 }
 
-static int descending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x < y) - (x > y);
-}
-
 #define RL_TYPE_S
 #include "generic.h"
 #include "svd.inc"

@@ -43,6 +43,11 @@ _done = threading.local()  # .info: what the last decomposition of this thread d
 # ---- the decomposition ---------------------------------------------------------------------------
 
 
+def _adjoint(X: Tensor) -> Tensor:
+    """X^H in memory: in compiled code torch does not see its own lazy conjugates here."""
+    return X.mT.conj_physical()
+
+
 def _array(A: Tensor) -> Any:
     plain = A.detach().resolve_conj().resolve_neg()
     return memory(plain) if on_gpu(A) else plain.numpy()
@@ -73,7 +78,7 @@ def _kernel(
         result = _svd._run(_array(A), _svd._Plan(k, *options), origin, _svd.SVDResult)
         U, S, Vh = map(_tensor, result)
         P[..., :m, :] = U
-        P[..., m:-1, :] = Vh.mH
+        P[..., m:-1, :] = _adjoint(Vh)
         P[..., -1, :] = S
     _done.info = result.info
     return P
@@ -96,7 +101,7 @@ def _undefined(what: str) -> NoReturn:
 
 def _outside(U: Tensor, X: Tensor) -> Tensor:
     """The part of X that is orthogonal to U."""
-    return X - U @ (U.mH @ X)
+    return X - U @ (_adjoint(U) @ X)
 
 
 def _solve(A: Tensor, U: Tensor, S: Tensor, V: Tensor, R: Tensor) -> Tensor:
@@ -106,12 +111,12 @@ def _solve(A: Tensor, U: Tensor, S: Tensor, V: Tensor, R: Tensor) -> Tensor:
 
     def times(W: Tensor) -> Tensor:
         p, q = W[..., :m, :], W[..., m:, :]
-        upper = A @ q - (U * s) @ (V.mH @ q)
-        lower = A.mH @ p - (V * s) @ (U.mH @ p)
+        upper = A @ q - (U * s) @ (_adjoint(V) @ q)
+        lower = _adjoint(A) @ p - (V * s) @ (_adjoint(U) @ p)
         return torch.cat([s * p - upper, s * q - lower], dim=-2)
 
     def dot(X: Tensor, Y: Tensor) -> Tensor:
-        return (X.conj() * Y).sum(-2, keepdim=True).real
+        return (X.conj_physical() * Y).sum(-2, keepdim=True).real
 
     size = dot(R, R).sqrt()
     wanted = size > 10 * eps * size.amax(-1, keepdim=True)  # else rounding: nothing to solve
@@ -156,7 +161,7 @@ def _core(S: Tensor, X: Tensor, Y: Tensor, gS: Tensor) -> Tensor:
     k = S.shape[-1]
     if k == 0:
         return X
-    a, b = (Z - Z.mH for Z in ((X + Y) / 2, (X - Y) / 2))
+    a, b = (Z - _adjoint(Z) for Z in ((X + Y) / 2, (X - Y) / 2))
     difference = S.unsqueeze(-2) - S.unsqueeze(-1)
     total = S.unsqueeze(-2) + S.unsqueeze(-1)
     equal, eye = _equal_pairs(S), torch.eye(k, dtype=torch.bool, device=S.device)
@@ -184,7 +189,7 @@ def _core(S: Tensor, X: Tensor, Y: Tensor, gS: Tensor) -> Tensor:
 
 def _within(S: Tensor, X: Tensor, Y: Tensor, gS: Tensor, equal: Tensor, limit: Tensor) -> Tensor:
     """The Hermitian part of `_core` at equal values."""
-    hx, hy = (X + X.mH) / 2, (Y + Y.mH) / 2
+    hx, hy = (X + _adjoint(X)) / 2, (Y + _adjoint(Y)) / 2
     asked = equal & (torch.maximum(hx.abs(), hy.abs()) > limit)
     scaled, row = S * gS, limit.squeeze(-1)
     dx, dy = (Z.diagonal(dim1=-2, dim2=-1).real for Z in (X, Y))
@@ -211,11 +216,11 @@ def _vjp_kernel(A: Tensor, P: Tensor, G: Tensor) -> Tensor:
     A, P, G = A.detach(), P.detach(), G.detach()
     (U, V, S), (gU, gV, gS) = _parts(P, m), _parts(G, m)
     if not (bool(gU.any()) or bool(gV.any())):  # of the values alone
-        return ((U * gS.unsqueeze(-2)) @ V.mH).contiguous()
-    core = _core(S, U.mH @ gU, V.mH @ gV, gS)
+        return ((U * gS.unsqueeze(-2)) @ _adjoint(V)).contiguous()
+    core = _core(S, _adjoint(U) @ gU, _adjoint(V) @ gV, gS)
     R = torch.cat([_outside(U, gU), _outside(V, gV)], dim=-2)
     W = _solve(A, U, S, V, R)
-    return U @ core @ V.mH + W[..., :m, :] @ V.mH + U @ W[..., m:, :].mH
+    return U @ core @ _adjoint(V) + W[..., :m, :] @ _adjoint(V) + U @ _adjoint(W[..., m:, :])
 
 
 def _jvp_kernel(A: Tensor, P: Tensor, dA: Tensor) -> Tensor:
@@ -224,9 +229,9 @@ def _jvp_kernel(A: Tensor, P: Tensor, dA: Tensor) -> Tensor:
     A, P, dA = A.detach(), P.detach(), dA.detach()
     U, V, S = _parts(P, m)
     s = S.unsqueeze(-2)
-    C = U.mH @ dA @ V
+    C = _adjoint(U) @ dA @ V
     dS = C.diagonal(dim1=-2, dim2=-1).real if C.is_complex() else C.diagonal(dim1=-2, dim2=-1)
-    right, left = C * s + S.unsqueeze(-1) * C.mH, S.unsqueeze(-1) * C + C.mH * s
+    right, left = C * s + S.unsqueeze(-1) * _adjoint(C), S.unsqueeze(-1) * C + _adjoint(C) * s
     equal, eye = _equal_pairs(S), torch.eye(S.shape[-1], dtype=torch.bool, device=S.device)
     size = C.abs().amax((-2, -1), keepdim=True) if S.shape[-1] else 0.0
     limit = 10 * math.sqrt(torch.finfo(S.dtype).eps) * size * S[..., :1].unsqueeze(-1)
@@ -239,7 +244,7 @@ def _jvp_kernel(A: Tensor, P: Tensor, dA: Tensor) -> Tensor:
         imag = C.diagonal(dim1=-2, dim2=-1).imag
         by = torch.where(S > 0, imag / torch.where(S > 0, S, 1.0), 0.0)
         turns[1] = turns[1] - 1j * torch.diag_embed(by)
-    R = torch.cat([_outside(U, dA @ V), _outside(V, dA.mH @ U)], dim=-2)
+    R = torch.cat([_outside(U, dA @ V), _outside(V, _adjoint(dA) @ U)], dim=-2)
     W = _solve(A, U, S, V, R)
     return _packed(U @ turns[0] + W[..., :m, :], V @ turns[1] + W[..., m:, :], dS)
 
@@ -255,8 +260,8 @@ def _second_kernel(A: Tensor, P: Tensor, G: Tensor, H: Tensor) -> Tensor:
     m = A.shape[-2]
     (U, V, _), gS = _parts(P.detach(), m), _values_only(G.detach()).unsqueeze(-2)
     H = H.detach()
-    HV, HU = H @ V, H.mH @ U
-    by_s = (U.conj() * HV).sum(-2)
+    HV, HU = H @ V, _adjoint(H) @ U
+    by_s = (U.conj_physical() * HV).sum(-2)
     return _packed(HV * gS, HU * gS, by_s.real if by_s.is_complex() else by_s)
 
 
@@ -265,7 +270,7 @@ def _tangent_kernel(A: Tensor, P: Tensor, G: Tensor, dP: Tensor, dG: Tensor) -> 
     m = A.shape[-2]
     (U, V, _), (dU, dV, _) = _parts(P.detach(), m), _parts(dP.detach(), m)
     gS, dgS = (_values_only(X.detach()).unsqueeze(-2) for X in (G, dG))
-    return (dU * gS + U * dgS) @ V.mH + (U * gS) @ dV.mH
+    return (dU * gS + U * dgS) @ _adjoint(V) + (U * gS) @ _adjoint(dV)
 
 
 def _no_more(*_: Any) -> NoReturn:
