@@ -181,7 +181,8 @@ def lstsq(
         return _of_operator(A, b, options, stream)
     arrays = validate.numpy_arrays(A=A, b=b)
     if arrays is not None:
-        return dense(*arrays, options, stream)
+        A, b = arrays
+        return dense(A, b, options, stream)
     adapter = dispatch.adapter(A)
     if adapter is not None and hasattr(adapter, "lstsq"):
         return adapter.lstsq(A, b, rcond=rcond, tol=tol, damp=damp, method=method, rng=stream)
@@ -203,9 +204,7 @@ class _Options:
             raise ValueError(f"damp must be finite and at least 0, got {damp}")
 
 
-def _sizes(
-    A: tuple[int, ...], b: tuple[int, ...]
-) -> tuple[int, int, int, bool, tuple[int, ...]]:
+def _sizes(A: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int, int, bool, tuple[int, ...]]:
     """m, n, p, whether b is a vector, and the batch."""
     if len(A) < 2:
         raise ValueError(f"A must have shape (..., m, n), got {len(A)} dimension(s)")
@@ -239,7 +238,9 @@ def dense(A: np.ndarray, b: np.ndarray, options: _Options, stream: Stream) -> Ls
     def sides(i: int) -> np.ndarray:
         return np.asfortranarray(B[i], dtype=char)
 
-    return _solve(matrix, sides, (m, n, p), vector, batch, np.empty(0, char), dtype, options, stream)
+    return _solve(
+        matrix, sides, (m, n, p), vector, batch, np.empty(0, char), dtype, options, stream
+    )
 
 
 def reference(A: Any, b: Any, options: _Options, stream: Stream) -> LstsqResult:
@@ -488,7 +489,7 @@ def _iterated(
         if damp:
             side = np.concatenate([side, np.zeros((short, B.shape[1]), side.dtype)])
         stacked = np.concatenate([stacked, side], axis=1)
-    T = np.linalg.qr(stacked.astype(sketched.dtype, copy=False), mode="r")
+    T: Any = np.linalg.qr(stacked.astype(sketched.dtype, copy=False), mode="r")
     N = steps.preconditioner(np.asfortranarray(T[:short, :short]), rcond, like)
     xp = M.xp
     if N is None:

@@ -414,9 +414,7 @@ class _SketchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
         Y = y[:, None] if single else y
         weight = root = None
         if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-            )
+            weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
             root = np.sqrt(weight)
         mean = np.zeros(X.shape[1], X.dtype)
         offset = np.zeros(Y.shape[1], X.dtype)
@@ -426,6 +424,7 @@ class _SketchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
             mean = np.asarray(one @ X / total, X.dtype).ravel()
             offset = np.asarray(one @ Y / total, X.dtype)
         Y = Y - offset
+        A: Any
         if isinstance(X, np.ndarray):
             A = X - mean if self.fit_intercept else X
             A = A if root is None else A * root[:, None]

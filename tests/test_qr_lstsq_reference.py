@@ -73,7 +73,11 @@ def test_agrees_with_the_kernels(library, dtype):
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_ill_conditioned(library):
-    A = random_matrix((600, 10)) @ np.diag(np.logspace(0, -12, 10)) @ random_matrix((10, 10), seed=1)
+    A = (
+        random_matrix((600, 10))
+        @ np.diag(np.logspace(0, -12, 10))
+        @ random_matrix((10, 10), seed=1)
+    )
     b = random_matrix((600, 1), seed=2)
     result = call(library, A, b, rcond=0)
     assert result.info.backward_error <= 40 * 2**-52
@@ -110,7 +114,9 @@ def test_decompositions(library):
         return
     rows = randla.interpolative(x, rtol=1e-10, axis=0, rng=0)
     assert rows.rank == 4
-    np.testing.assert_allclose(to_numpy(rows.coefficients) @ A[to_numpy(rows.indices)], A, atol=1e-11)
+    np.testing.assert_allclose(
+        to_numpy(rows.coefficients) @ A[to_numpy(rows.indices)], A, atol=1e-11
+    )
     result = randla.cur(x, 4, rng=0)
     C, U, R = (to_numpy(y) for y in result)
     np.testing.assert_allclose(C @ U @ R, A, atol=1e-10)

@@ -9,7 +9,7 @@ import numpy as np
 
 import randla
 
-from ._report import Demo, Panel, Progress, number, seconds, table, times
+from ._report import Demo, Panel, Progress, seconds, table, times
 from ._timing import interleave, ratio
 from .sketch import _documents
 
@@ -43,7 +43,7 @@ def run(demo: Demo) -> Panel:
                 f"{m} x {A.shape[1]}",
                 seconds(timed["randla"].median),
                 f"{result.info.method}, {result.info.n_steps} steps",
-                number(result.info.backward_error),
+                f"{result.info.backward_error * 2**52:.1f} eps",
                 str(result.rank),
                 times(ratio(timed["NumPy"], timed["randla"])),
                 times(ratio(timed["sklearn"], timed["randla"])) if "sklearn" in timed else "-",
