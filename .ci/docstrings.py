@@ -30,7 +30,8 @@ def names(prefix: str, scope: object, listed: list[str]) -> list[str]:
             found.append(f"{prefix}.{name}")
         elif inspect.isclass(thing):
             found.append(f"{prefix}.{name}")
-            methods = [m for m in vars(thing) if not m.startswith("_")]
+            # scikit-learn makes the methods that end like this
+            methods = [m for m in vars(thing) if not m.startswith("_") and m[-8:] != "_request"]
             found += names(f"{prefix}.{name}", thing, methods)
         elif inspect.ismodule(thing):
             found += names(f"{prefix}.{name}", thing, thing.__all__)

@@ -181,7 +181,8 @@ def lstsq(
         return _of_operator(A, b, options, stream)
     arrays = validate.numpy_arrays(A=A, b=b)
     if arrays is not None:
-        return dense(*arrays, options, stream)
+        A, b = arrays
+        return dense(A, b, options, stream)
     adapter = dispatch.adapter(A)
     if adapter is not None and hasattr(adapter, "lstsq"):
         return adapter.lstsq(A, b, rcond=rcond, tol=tol, damp=damp, method=method, rng=stream)
@@ -419,7 +420,7 @@ def _power_of_two(size: float, eps: float) -> float:
 
 
 # flops and bytes in a second of one thread: ratios of them are what counts
-_FLOPS, _BYTES = 3e10, 1e10
+_FLOPS, _BYTES = 2.2e10, 1.3e10
 
 
 def _costs(A: steps.Dense, B: Any, eps: float) -> tuple[int, float, float]:
@@ -430,14 +431,14 @@ def _costs(A: steps.Dense, B: Any, eps: float) -> tuple[int, float, float]:
     item = (8 if eps < 1e-10 else 4) * (2 if complex_ > 1 else 1)
     step = A.entries * (item if type(A) is not steps.Sparse else 3 * item) / _BYTES
     step *= max(1.0, B.shape[1] / 4)
-    sketch = 2 * A.entries * item / _BYTES
+    sketch = 4 * A.entries * item / _BYTES
     best = (short, math.inf)
     for times in (4, 6, 8, 12, 16):
         if times > 4 and times * short > long:
             break
         # 2 d n^2 for the factors of the sketch, 4 n^3 for what is done with R
         fixed = (2 * times + 4) * short**3 / rate
-        count = 1.3 * math.log(1 / eps) / (0.5 * math.log(times))
+        count = 0.8 * math.log(1 / eps) / (0.5 * math.log(times))
         best = min(best, (times * short, fixed + sketch + count * step), key=lambda x: x[1])
     qr_cost = (3 * long * short**2 + 4 * short**3) / rate
     return min(best[0], long), best[1], qr_cost
@@ -488,7 +489,7 @@ def _iterated(
         if damp:
             side = np.concatenate([side, np.zeros((short, B.shape[1]), side.dtype)])
         stacked = np.concatenate([stacked, side], axis=1)
-    T = np.linalg.qr(stacked.astype(sketched.dtype, copy=False), mode="r")
+    T: Any = np.linalg.qr(stacked.astype(sketched.dtype, copy=False), mode="r")
     N = steps.preconditioner(np.asfortranarray(T[:short, :short]), rcond, like)
     xp = M.xp
     if N is None:

@@ -219,7 +219,7 @@ class Triangle:
         """Part in the row space of R."""
         return X
 
-    def backward_error(self, G: Any, x_norm: Any, r_norm: Any) -> np.ndarray:
+    def backward_error(self, G: Any, x_norm: Any, r_norm: Any) -> Any:
         """Karlson and Walden's estimate, with R in place of M.
 
         norm((norm(x)^2 R^H R + norm(r)^2 I)^(-1/2) M^H r) / norm(R)_F, from a triangle T with
@@ -239,7 +239,7 @@ class Triangle:
             stacked = np.concatenate(
                 [self._host * (x_norm[j] / size), np.eye(n, dtype=host.dtype) * (r_norm[j] / size)]
             )
-            T = np.linalg.qr(stacked.astype(host.dtype, copy=False), mode="r")
+            T: Any = np.linalg.qr(stacked.astype(host.dtype, copy=False), mode="r")
             z = np.array(g[None], dtype=host.dtype, order="C")
             packed = np.ascontiguousarray(T.T)
             dispatch.backend("numpy").qr_lstsq.triangular_solve(z.dtype.char, True, packed, z)
@@ -281,7 +281,7 @@ class Singular:
         """Part in the row space."""
         return self._V @ (self._Vh @ X)
 
-    def backward_error(self, G: Any, x_norm: Any, r_norm: Any) -> np.ndarray:
+    def backward_error(self, G: Any, x_norm: Any, r_norm: Any) -> Any:
         """Karlson and Walden's estimate, in the row space."""
         x_norm, r_norm = (dispatch.to_numpy(v).astype(float) for v in (x_norm, r_norm))
         return self.estimate(self._s, dispatch.to_numpy(self._Vh @ G), x_norm, r_norm)

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -474,11 +473,7 @@ def test_what_is_not_finite(method, bad):
             randla.lstsq(spoiled, b, method=method)
         if method != "qr":
             for broken in (scipy.sparse.csr_array(spoiled), aslinearoperator(spoiled)):
-                with (
-                    warnings.catch_warnings(),
-                    np.errstate(all="ignore"),
-                    pytest.raises(np.linalg.LinAlgError, match="A has a NaN or an infinity"),
-                ):
+                with pytest.raises(np.linalg.LinAlgError, match="A has a NaN or an infinity"):
                     randla.lstsq(broken, b, method=method)
         with pytest.raises(np.linalg.LinAlgError, match="b has a NaN or an infinity"):
             randla.lstsq(A, b * bad, method=method)

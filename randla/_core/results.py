@@ -10,7 +10,20 @@ import numpy as np
 
 
 class AccuracyWarning(RuntimeWarning):
-    """A result is less accurate than was asked for; its `info` says how accurate it is."""
+    """A result is less accurate than was asked for; its `info` says how accurate it is.
+
+    Examples
+    --------
+    >>> import warnings, numpy as np, randla
+    >>> A = np.random.default_rng(0).standard_normal((40, 3))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     result = randla.lstsq(A, np.ones(40), tol=1e-30)
+    >>> caught[0].category is randla.AccuracyWarning
+    True
+    >>> bool(result.info.backward_error < 1e-14)
+    True
+    """
 
 
 class Result(tuple[Any, ...]):

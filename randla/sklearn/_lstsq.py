@@ -60,6 +60,7 @@ class _SketchedRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # ty
             mean = np.asarray(one @ X / total, X.dtype).ravel()
             offset = np.asarray(one @ Y / total, X.dtype)
         Y = Y - offset
+        A: Any
         if isinstance(X, np.ndarray):
             A = X - mean if self.fit_intercept else X
             A = A if root is None else A * root[:, None]
