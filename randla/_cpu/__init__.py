@@ -11,6 +11,17 @@ except ImportError as error:  # a clone's folder in front of the installed packa
     ) from error
 from . import _blas
 
-__all__ = ["blas", "core", "expm", "matmul", "qr", "sketch", "sketch_tensor", "svd", "topk", "topk_soft"]
+__all__ = [
+    "blas",
+    "core",
+    "expm",
+    "matmul",
+    "qr",
+    "sketch",
+    "sketch_tensor",
+    "svd",
+    "topk",
+    "topk_soft",
+]
 
 blas = _blas.load()

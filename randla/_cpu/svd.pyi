@@ -29,7 +29,10 @@ def normalise(Y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool, npt.NDArray[
 def randomized_svd(
     A: npt.NDArray[Any], k: int, n_oversamples: int, n_iter: int, key: int, offset: int = 0
 ) -> tuple[
-    npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], tuple[npt.NDArray[np.float64], Any, Any, Any]
+    npt.NDArray[Any],
+    npt.NDArray[Any],
+    npt.NDArray[Any],
+    tuple[npt.NDArray[np.float64], Any, Any, Any],
 ]: ...
 def randomized_svd_sparse(
     indptr: npt.NDArray[Any],
@@ -43,5 +46,8 @@ def randomized_svd_sparse(
     offset: int = 0,
     csc: bool = False,
 ) -> tuple[
-    npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], tuple[npt.NDArray[np.float64], int, int, bool]
+    npt.NDArray[Any],
+    npt.NDArray[Any],
+    npt.NDArray[Any],
+    tuple[npt.NDArray[np.float64], int, int, bool],
 ]: ...
