@@ -115,7 +115,8 @@ cdef char _kind(array) except 0:
     """One of f, d, F, D."""
     cdef str char = array.dtype.char
     if char not in "fdFD":
-        raise TypeError(f"dtype must be float32, float64, complex64 or complex128, got {array.dtype}")
+        raise TypeError("dtype must be float32, float64, complex64 or complex128, got "
+                        f"{array.dtype}")
     return ord(char)
 
 
@@ -149,29 +150,29 @@ cdef tuple _sparse(indptr, indices, data, shape, bint csc):
 def product(A, Y, bint adjoint=False, threads=None):
     """A Y, or A^H Y, for a dense A with contiguous rows or columns and a C-contiguous panel Y."""
     cdef char kind = _kind(A), order, op = c"C" if adjoint else c"N"
-    cdef int64_t m, n, l, lda
+    cdef int64_t m, n, wide, lda
     cdef int status, team = 0 if threads is None else threads
     order, lda = _layout(A)
     m, n = A.shape
-    l = Y.shape[1]
-    _contiguous("Y", Y, A.dtype, (m if adjoint else n, l))
-    out = numpy.empty((n if adjoint else m, l), A.dtype)
-    cdef int64_t ld = max(l, 1)
+    wide = Y.shape[1]
+    _contiguous("Y", Y, A.dtype, (m if adjoint else n, wide))
+    out = numpy.empty((n if adjoint else m, wide), A.dtype)
+    cdef int64_t ld = max(wide, 1)
     cdef void *a = <void *><uintptr_t>A.ctypes.data
     cdef void *y = <void *><uintptr_t>Y.ctypes.data
     cdef void *c = <void *><uintptr_t>out.ctypes.data
     with nogil:
         if kind == c"f":
-            status = rl_ssvd_product(order, op, m, n, l, <float *>a, lda, <float *>y, ld,
+            status = rl_ssvd_product(order, op, m, n, wide, <float *>a, lda, <float *>y, ld,
                                      <float *>c, ld, team)
         elif kind == c"d":
-            status = rl_dsvd_product(order, op, m, n, l, <double *>a, lda, <double *>y, ld,
+            status = rl_dsvd_product(order, op, m, n, wide, <double *>a, lda, <double *>y, ld,
                                      <double *>c, ld, team)
         elif kind == c"F":
-            status = rl_csvd_product(order, op, m, n, l, <floatcomplex *>a, lda,
+            status = rl_csvd_product(order, op, m, n, wide, <floatcomplex *>a, lda,
                                      <floatcomplex *>y, ld, <floatcomplex *>c, ld, team)
         else:
-            status = rl_zsvd_product(order, op, m, n, l, <doublecomplex *>a, lda,
+            status = rl_zsvd_product(order, op, m, n, wide, <doublecomplex *>a, lda,
                                      <doublecomplex *>y, ld, <doublecomplex *>c, ld, team)
     if status:
         raise_status(status)
@@ -185,13 +186,13 @@ def sparse_product(indptr, indices, data, shape, Y, bint adjoint=False, bint csc
     Indices are inside, which the caller has checked.
     """
     cdef char kind = _kind(data), op = c"C" if adjoint else c"N"
-    cdef int64_t m, n, l
+    cdef int64_t m, n, wide
     cdef int status, width, by_columns = csc, team = 0 if threads is None else threads
     m, n, width = _sparse(indptr, indices, data, shape, csc)
-    l = Y.shape[1]
-    _contiguous("Y", Y, data.dtype, (m if adjoint else n, l))
-    out = numpy.empty((n if adjoint else m, l), data.dtype)
-    cdef int64_t ld = max(l, 1)
+    wide = Y.shape[1]
+    _contiguous("Y", Y, data.dtype, (m if adjoint else n, wide))
+    out = numpy.empty((n if adjoint else m, wide), data.dtype)
+    cdef int64_t ld = max(wide, 1)
     cdef void *p = <void *><uintptr_t>indptr.ctypes.data
     cdef void *i = <void *><uintptr_t>indices.ctypes.data
     cdef void *a = <void *><uintptr_t>data.ctypes.data
@@ -199,16 +200,16 @@ def sparse_product(indptr, indices, data, shape, Y, bint adjoint=False, bint csc
     cdef void *c = <void *><uintptr_t>out.ctypes.data
     with nogil:
         if kind == c"f":
-            status = rl_sspmm_panel(by_columns, op, m, n, l, p, i, width, <float *>a, <float *>y,
+            status = rl_sspmm_panel(by_columns, op, m, n, wide, p, i, width, <float *>a, <float *>y,
                                     ld, <float *>c, ld, team)
         elif kind == c"d":
-            status = rl_dspmm_panel(by_columns, op, m, n, l, p, i, width, <double *>a,
+            status = rl_dspmm_panel(by_columns, op, m, n, wide, p, i, width, <double *>a,
                                     <double *>y, ld, <double *>c, ld, team)
         elif kind == c"F":
-            status = rl_cspmm_panel(by_columns, op, m, n, l, p, i, width, <floatcomplex *>a,
+            status = rl_cspmm_panel(by_columns, op, m, n, wide, p, i, width, <floatcomplex *>a,
                                     <floatcomplex *>y, ld, <floatcomplex *>c, ld, team)
         else:
-            status = rl_zspmm_panel(by_columns, op, m, n, l, p, i, width, <doublecomplex *>a,
+            status = rl_zspmm_panel(by_columns, op, m, n, wide, p, i, width, <doublecomplex *>a,
                                     <doublecomplex *>y, ld, <doublecomplex *>c, ld, team)
     if status:
         raise_status(status)
@@ -217,27 +218,27 @@ def sparse_product(indptr, indices, data, shape, Y, bint adjoint=False, bint csc
 
 cdef tuple _normalise(Y, int twice):
     cdef char kind = _kind(Y)
-    cdef int64_t m, l, ld
+    cdef int64_t m, wide, ld
     cdef int status, fell_back = 0
-    m, l = Y.shape
-    if m < l:
-        raise ValueError(f"a panel has at least as many rows as columns, got {m} x {l}")
-    _contiguous("Y", Y, Y.dtype, (m, l))
+    m, wide = Y.shape
+    if m < wide:
+        raise ValueError(f"a panel has at least as many rows as columns, got {m} x {wide}")
+    _contiguous("Y", Y, Y.dtype, (m, wide))
     Q = Y.copy()
-    R = numpy.empty((l, l), Y.dtype)
-    ld = max(l, 1)
+    R = numpy.empty((wide, wide), Y.dtype)
+    ld = max(wide, 1)
     cdef void *q = <void *><uintptr_t>Q.ctypes.data
     cdef void *r = <void *><uintptr_t>R.ctypes.data
     with nogil:
         if kind == c"f":
-            status = rl_ssvd_normalise(twice, m, l, <float *>q, ld, <float *>r, &fell_back)
+            status = rl_ssvd_normalise(twice, m, wide, <float *>q, ld, <float *>r, &fell_back)
         elif kind == c"d":
-            status = rl_dsvd_normalise(twice, m, l, <double *>q, ld, <double *>r, &fell_back)
+            status = rl_dsvd_normalise(twice, m, wide, <double *>q, ld, <double *>r, &fell_back)
         elif kind == c"F":
-            status = rl_csvd_normalise(twice, m, l, <floatcomplex *>q, ld, <floatcomplex *>r,
+            status = rl_csvd_normalise(twice, m, wide, <floatcomplex *>q, ld, <floatcomplex *>r,
                                        &fell_back)
         else:
-            status = rl_zsvd_normalise(twice, m, l, <doublecomplex *>q, ld, <doublecomplex *>r,
+            status = rl_zsvd_normalise(twice, m, wide, <doublecomplex *>q, ld, <doublecomplex *>r,
                                        &fell_back)
     if status == RL_ERR_NOT_FINITE:
         raise NotFinite(0)

@@ -19,13 +19,15 @@ enum { GROUP = 3, SUMS = 12, BLOCK = 12 };
 #endif
 enum { LINE = 64 }; /* bytes of a cache line */
 
-/* Sizes in bytes, so that both types have the same.  Tuned on Zen 3 (16 registers, 512 KB of L2) and on Sapphire
- * Rapids (32, 2 MB). */
+/* Sizes in bytes, so that both types have the same: for 32 registers those that were best on Sapphire Rapids (2 MB of
+ * L2), for 16 on Zen 3 (512 KB).  There, of GEMM's rate at l = 30 and 60: A Y 0.93 and 1.00 (float 0.86, 0.93), A^T Z
+ * 0.78 and 0.87 (0.73, 0.77).  A Y is arithmetic at l = 60; A^T Z loads and stores C, from L2, once for each block of
+ * rows, a tenth of its time, and the rest is the fetch of A, which neither wider nor higher blocks made faster. */
 #ifndef RL_SKINNY_DEPTH
 #define RL_SKINNY_DEPTH 8192 /* run of a row of A in A Y: the panel of this depth stays in L2 */
 #endif
 #ifndef RL_SKINNY_WIDTH
-#define RL_SKINNY_WIDTH 8192 /* run of a row of A in A^T Z, at most */
+#define RL_SKINNY_WIDTH (RL_REGISTERS == 32 ? 8192 : 3072) /* run of a row of A in A^T Z, at most */
 #endif
 #ifndef RL_SKINNY_RESULT
 #define RL_SKINNY_RESULT (RL_REGISTERS == 32 ? 512 << 10 : 192 << 10) /* C of such runs, at most */
