@@ -152,11 +152,11 @@ class Algebra:
         """An orthonormal basis of what Y adds to the orthonormal columns of Q."""
         if Q is None:
             return self.orthonormalise(Y)[0]
-        X = Y
-        for _ in range(4):  # the second time nearly always finds nothing left
-            X = self.orthonormalise(X - Q @ (self.adjoint(Q) @ X))[0]
-            left = float(self.xp.max(self.xp.abs(self.adjoint(Q) @ X)))
-            if left <= 10 * self.eps:
+        X = self.normalise(Y)[0]
+        for _ in range(4):
+            inside = self.adjoint(Q) @ X
+            X = self.orthonormalise(X - Q @ inside)[0]
+            if float(self.xp.max(self.xp.abs(inside))) <= 1e-3:  # twice is enough
                 break
         return X
 
