@@ -15,6 +15,7 @@ import functools
 import re
 import statistics
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ import randla.sketch
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 REPEATS = 15
+SLOW = 200  # ms of a first call that is likely to be slow ever after
 
 
 class Case(NamedTuple):
@@ -75,6 +77,96 @@ def _topk(rows: int, n: int, k: int, dtype: str, data: Callable[..., Any] = _nor
         },
         lambda x: x.nbytes + rows * k * (x.itemsize + 8),
     )
+
+
+# ---- topk_soft -----------------------------------------------------------------------------------
+
+
+def _soft(rows: int, n: int, kind: str, dtype: str) -> list[Case]:
+    """Values, and forward and backward of tensors; k = n / 2, temperature 0.2.
+
+    Peers: of ranks their sum over pairs in torch, where its matrices fit; else `torch.topk`, a hard
+    selection and its gradient.
+    """
+    k, t, ranks, eps = n // 2, 0.2, kind == "rank", float(np.finfo(dtype).eps)
+
+    def make(count: int) -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng(0)
+        return tuple(rng.random((rows, n)).astype(dtype) for _ in range(count))
+
+    def soft(module: Any, x: Any) -> Any:
+        if ranks:
+            return module.soft_rank(x, temperature=t)
+        return module.soft_topk(x, k, kind=kind, temperature=t)
+
+    def gradient(torch: Any, function: Callable[..., Any], x: Any, g: Any) -> Any:
+        y = x.detach().requires_grad_()
+        return torch.autograd.grad(function(y), y, g)[0]
+
+    def train(x: Any, g: Any) -> Any:
+        import cupy
+        import torch
+
+        import randla.torch
+
+        given = (torch.from_dlpack(a) for a in (x, g))
+        return cupy.from_dlpack(gradient(torch, lambda y: soft(randla.torch, y), *given))
+
+    some = slice(None, None, max(1, rows // 8))
+
+    def error(result: Any, x: np.ndarray) -> float:
+        """Largest difference from the CPU's result in double precision; of ranks, by n."""
+        exact = soft(randla, x[some].astype(np.float64))
+        return float(np.abs(result[some].get() - exact).max() / (n if ranks else 1) / eps)
+
+    def gradient_error(result: Any, *host: np.ndarray) -> float:
+        """The same, by the largest entry."""
+        import torch
+
+        import randla.torch
+
+        given = (torch.from_numpy(a[some].astype(np.float64)) for a in host)
+        exact = gradient(torch, lambda y: soft(randla.torch, y), *given).numpy()
+        return float(np.abs(result[some].get() - exact).max() / np.abs(exact).max() / eps)
+
+    def pairs(torch: Any, x: Any) -> Any:
+        return 0.5 + torch.sigmoid((x[..., None, :] - x[..., :, None]) / t).sum(-1)
+
+    def hard(torch: Any, x: Any) -> Any:
+        return torch.topk(x, k).values
+
+    peer = pairs if ranks else hard
+    fits = not ranks or rows * n * n <= 2**29  # elements of each of its five matrices or so
+    stem = f"topk_soft, beside {'all pairs' if ranks else 'a hard selection'}"
+    like = f"{kind}, {rows} x {n}, {dtype}"
+    return [
+        Case(
+            stem,
+            like,
+            lambda: make(1),
+            lambda x: soft(randla, x),
+            error,
+            (1e-6 if dtype == "float32" else 1e-13) / eps if ranks else 100.0,
+            {"torch": peer} if fits else {},
+            lambda x: 2 * x.nbytes,
+        ),
+        Case(
+            f"{stem}, forward and backward",
+            like,
+            lambda: make(2),
+            train,
+            gradient_error,
+            100.0 if dtype == "float32" else 5000.0,
+            {
+                "torch": lambda torch, x, g: gradient(
+                    torch, lambda y: peer(torch, y), x, g if ranks else g[:, :k]
+                )
+            }
+            if fits
+            else {},
+            lambda x, g: 4 * x.nbytes,
+        ),
+    ]
 
 
 # ---- expm ----------------------------------------------------------------------------------------
@@ -244,6 +336,43 @@ def _sketch(
     )
 
 
+# ---- svd -----------------------------------------------------------------------------------------
+
+
+def _slow(m: int, n: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """Singular values 1 / i, with cosines as singular vectors."""
+    p = min(m, n)
+    i = np.arange(p)
+    U = np.cos(np.pi * np.outer(np.arange(m) + 0.5, i) / m) * np.sqrt(2 / m)
+    V = np.cos(np.pi * np.outer(np.arange(n) + 0.5, i) / n) * np.sqrt(2 / n)
+    U[:, 0] *= np.sqrt(0.5)
+    V[:, 0] *= np.sqrt(0.5)
+    return (((U / (i + 1)) @ V.T).astype(dtype),)
+
+
+def _svd(m: int, n: int, k: int, dtype: str, full: bool) -> Case:
+    """Beside LAPACK's way on the device, where that takes no minutes, and torch's."""
+
+    def error(result: Any, A: np.ndarray) -> float:
+        """Largest relative error of a singular value, in per cent."""
+        S = result.S.get().astype(np.float64)
+        return float(100 * np.abs(S * np.arange(1, k + 1) - 1).max())
+
+    peers = {"torch": lambda torch, A: torch.svd_lowrank(A, k + 10, niter=4)}
+    if full:
+        peers["cupy"] = lambda cupy, A: cupy.linalg.svd(A, full_matrices=False)[1][:k]
+    return Case(
+        "svd",
+        f"{m} x {n}, k = {k}, {dtype}",
+        lambda: _slow(m, n, dtype),
+        lambda A: randla.randomized_svd(A, k, rng=0),
+        error,
+        2.0,
+        peers,
+        lambda A: 10 * A.nbytes,
+    )
+
+
 # ---- qr ------------------------------------------------------------------------------------------
 
 
@@ -334,40 +463,57 @@ CASES = [
     _sketch(randla.sketch.SparseSign(1000, 100_000, rng=0), 500, "float32", adjoint=True),
     _sketch(randla.sketch.SRHT(1000, 100_000, rng=0), 500, "float32", adjoint=True),
     *(
+        _svd(m, n, k, dtype, full)
+        for dtype in ("float32", "float64")
+        for m, n, k, full in (
+            (4000, 4000, 50, True),
+            (20_000, 1000, 20, True),
+            (100_000, 2000, 50, False),
+        )
+    ),
+    *(
         _qr(m, n, dtype, method)
-        for m, n in ((100_000, 100), (100_000, 500), (20_000, 500), (50_000, 2000))
+        for m, n in ((100_000, 100), (100_000, 500))
         for dtype in ("float32", "float64")
         for method in ("cqrrpt", "cqrrt", "cholesky_qr")
     ),
+    *(_qr(20_000, 2000, "float64", method) for method in ("cqrrt", "cholesky_qr")),
+    _qr(20_000, 500, "float64", "cqrrpt"),
     _qr(20_000, 500, "float64", "cqrrpt", "F"),
     _qr(20_000, 500, "float64", "householder"),
     _topk(1, 10_000_000, 1000, "float32", _constant),
     _topk(1024, 4096, 64, "float32", _constant),
+    *(
+        case
+        for kind in ("rank", "shiva", "fermi", "laplace", "threshold")
+        for dtype in ("float32", "float64")
+        for rows, n in ((32, 1024), (2, 4096), (32, 4096))
+        for case in _soft(rows, n, kind, dtype)
+    ),
 ]
 
 
 # ---- measuring -----------------------------------------------------------------------------------
 
 
-def milliseconds(cupy: Any, call: Callable[[], Any], stream: Any) -> float:
-    """Time of one call on the device, between two events of the stream."""
-    with stream:
-        begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-        begin.record(stream)
-        call()
-        end.record(stream)
-        end.synchronize()
+def milliseconds(cupy: Any, call: Callable[[], Any]) -> float:
+    """Time of a call on the device, between events of the default stream, which torch has too."""
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
     return float(cupy.cuda.get_elapsed_time(begin, end))
 
 
-def measure(cupy: Any, calls: dict[str, Callable[[], Any]], streams: dict[str, Any]) -> Any:
-    """Medians of interleaved repeats."""
-    for name, call in calls.items():  # compiles, allocates
-        milliseconds(cupy, call, streams[name])
+def measure(cupy: Any, calls: dict[str, Callable[[], Any]]) -> Any:
+    """Medians of interleaved repeats; of three, where a call takes long."""
+    slow = {name for name, call in calls.items() if milliseconds(cupy, call) > SLOW}  # and compiles
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(REPEATS):
+    for repeat in range(REPEATS):
         for name, call in calls.items():
-            times[name].append(milliseconds(cupy, call, streams[name]))
+            if name not in slow or repeat < 3:
+                times[name].append(milliseconds(cupy, call))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -376,19 +522,14 @@ def run(cupy: Any, torch: Any, case: Case) -> dict[str, Any]:
     host = case.make()
     ours = [cupy.asarray(x) for x in host]
     result: dict[str, Any] = {"error": case.error(case.ours(*ours), *host)}
-    mine = cupy.cuda.Stream.null
     calls: dict[str, Callable[[], Any]] = {"randla": lambda: case.ours(*ours)}
-    streams = {"randla": mine}
     for name, peer in case.peers.items():
         if name == "torch" and torch is not None:
             theirs = [torch.from_numpy(x).cuda() for x in host]
             calls[name] = lambda peer=peer, theirs=theirs: peer(torch, *theirs)
-            pointer = torch.cuda.current_stream().cuda_stream
-            streams[name] = cupy.cuda.ExternalStream(pointer)
         elif name == "cupy":
             calls[name] = lambda peer=peer: peer(cupy, *ours)
-            streams[name] = mine
-    result["times"] = measure(cupy, calls, streams)
+    result["times"] = measure(cupy, calls)
     result["bandwidth"] = case.bytes_moved(*host) / result["times"]["randla"] * 1e-6
     return result
 
@@ -419,6 +560,7 @@ def main() -> None:
     """Write the page, or say what is missing; wrong results are an error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="every eighth case")
+    parser.add_argument("--stems", nargs="+", help="those alone")
     parser.add_argument("--output", type=Path, help="where to write the page")
     arguments = parser.parse_args()
     try:
@@ -442,7 +584,15 @@ def main() -> None:
     versions += f", torch {torch.__version__}" if torch is not None else ", no torch with CUDA"
     rows, wrong = [], []
     for case in CASES[:: 8 if arguments.quick else 1]:
-        found = run(cupy, torch, case)
+        if arguments.stems is not None and case.stem not in arguments.stems:
+            continue
+        try:
+            found = run(cupy, torch, case)
+        except Exception:  # the other cases are still worth their page
+            print(case.stem, case.title, flush=True)
+            traceback.print_exc()
+            wrong.append(case.title)
+            continue
         print(case.stem, case.title, found, flush=True)
         rows.append((case, found))
         if not found["error"] <= case.allowed:

@@ -2,12 +2,13 @@
 
 set(RANDLA_NATIVE_DIR ${PROJECT_SOURCE_DIR}/native)
 set(RANDLA_SOURCES
-    dispatch.c expm.c expm_multiply.c gemm.c lapack.c matmul.c memory.c orth.c permute.c probe.c
-    provider.c qr.c qr_lstsq.c sketch.c sketch_tensor.c spmm.c status.c stream.c threads.c topk.c topk_soft.c
-    trsolve.c)
+    dispatch.c expm.c expm_multiply.c gemm.c lapack.c matmul.c memory.c orth.c orth_panel.c permute.c probe.c
+    provider.c qr.c qr_lstsq.c sketch.c sketch_tensor.c skinny.c spmm.c spmm_panel.c status.c stream.c svd.c
+    threads.c topk.c topk_soft.c trsolve.c)
 list(TRANSFORM RANDLA_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/)
 # every file here is compiled once per ISA level
-set(RANDLA_KERNEL_SOURCES expm.c expm_multiply.c sketch.c sketch_tensor.c sums.c topk.c topk_soft.c)
+set(RANDLA_KERNEL_SOURCES expm.c expm_multiply.c sketch.c sketch_tensor.c skinny.c spmm.c sums.c
+    topk.c topk_soft.c)
 list(TRANSFORM RANDLA_KERNEL_SOURCES PREPEND ${RANDLA_NATIVE_DIR}/src/kernels/)
 
 # Contraction is ours to decide (kernels/simd.h).  math-errno and trapping-math only forbid vector code.

@@ -1,7 +1,7 @@
 # Extension modules randla._cpu.<stem>, one for each .pyx, all on one copy of librandla.
 
 find_package(Python REQUIRED COMPONENTS Interpreter Development.Module ${SKBUILD_SABI_COMPONENT})
-set(RANDLA_MODULES core expm matmul qr qr_lstsq sketch sketch_tensor topk topk_soft)
+set(RANDLA_MODULES core expm matmul qr qr_lstsq sketch sketch_tensor svd topk topk_soft)
 
 foreach(module IN LISTS RANDLA_MODULES)
   set(source ${PROJECT_SOURCE_DIR}/randla/_cpu/${module}.pyx)

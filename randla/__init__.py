@@ -25,6 +25,14 @@ from ._qr_interpolative import (
     interpolative,
 )
 from ._qr_lstsq import LstsqInfo, LstsqResult, lstsq
+from ._svd import (
+    PCAResult,
+    SVDInfo,
+    SVDResult,
+    pca,
+    randomized_range_finder,
+    randomized_svd,
+)
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -53,10 +61,13 @@ __all__ = [
     "LstsqResult",
     "MatmulInfo",
     "OmegaBound",
+    "PCAResult",
     "PartitionResult",
     "PivotedQRResult",
     "QRInfo",
     "QRResult",
+    "SVDInfo",
+    "SVDResult",
     "Scheme",
     "Stream",
     "TopKResult",
@@ -77,8 +88,11 @@ __all__ = [
     "num_threads",
     "omega_history",
     "partition_indices",
+    "pca",
     "phi",
     "qr",
+    "randomized_range_finder",
+    "randomized_svd",
     "show_config",
     "soft_rank",
     "soft_topk",

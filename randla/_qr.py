@@ -107,10 +107,10 @@ def qr(
     Parameters
     ----------
     A : array_like, shape (..., m, n)
-        Real or complex matrices, of any strides: an array of NumPy, or any array with an array-API
-        namespace (CuPy, torch, JAX outside of ``jit``; these run on their own operations).  float16
-        and bfloat16 are computed in float32 and returned as they came; integers and bool become
-        float64.  Not modified.
+        Real or complex matrices, of any strides: arrays of NumPy or CuPy, tensors of torch, which
+        have derivatives (`randla.torch.qr`), or any array with an array-API namespace (JAX outside
+        of ``jit``; these run on their own operations).  float16 and bfloat16 are computed in
+        float32 and returned as they came; integers and bool become float64.  Not modified.
     pivoting : bool, default False
         Permute the columns, largest first: ``A[:, P] = Q @ R``.
     mode : {"economic", "truncated", "r"}, default "economic"
@@ -160,6 +160,10 @@ def qr(
     ``norm1(R_c) norm1(R_c^-1) <= 20 n``, and probes with two Gaussian vectors estimate a residual
     of at most 50 eps and an error of orthogonality of at most 40 eps; an error t times larger is
     missed with probability ``1 / t**2``.
+
+    On a GPU the sketch, the products and the triangles are CUDA kernels, cuBLAS and cuSOLVER; the
+    host gets the n x n triangle of the sketch, to choose pivots, and a few numbers.  There
+    ``"bqrrp"`` is Householder's method, with the pivots of its triangle.
 
     BQRRP [2]_ takes the pivots of blocks of 64 columns from a sketch of 72 rows that is brought up
     to date, and the rest from Householder's method, so that it needs no certificate.

@@ -24,8 +24,8 @@ def soft_rank(x: Any, *, axis: int = -1, temperature: Any) -> Any:
     Parameters
     ----------
     x : array_like
-        Scores: real numbers of any strides, at least one-dimensional: an array of NumPy, a tensor
-        of torch (which `randla.torch` serves, with derivatives), or any other array with an
+        Scores: real numbers of any strides, at least one-dimensional: an array of NumPy or CuPy, a
+        tensor of torch (which `randla.torch` serves, with derivatives), or any other array with an
         array-API namespace (these sum all pairs, in their own operations).  Not modified.
     axis : int, default -1
         Along which the elements are compared.
@@ -56,8 +56,8 @@ def soft_rank(x: Any, *, axis: int = -1, temperature: Any) -> Any:
     -----
     The sums over pairs are made by expansions on bins of a few temperatures each: O(n) for a row of
     n, whatever its elements are, where the sum as it stands takes O(n^2).  Short rows, and elements
-    that are far apart, are summed as pairs instead.  The error is at most 1e-6 n in float32, and
-    1e-13 n in float64.  float16 and bfloat16 are computed in float32.
+    that are far apart, are summed as pairs instead; so are all rows on a GPU.  The error is at most
+    1e-6 n in float32, and 1e-13 n in float64.  float16 and bfloat16 are computed in float32.
 
     A NaN makes the ranks of its row NaN.  Infinite elements rank above, or below, all others, and
     tie among themselves.  A temperature below 2^-1000 counts as 2^-1000; above 2^1000 is an error.
@@ -88,9 +88,9 @@ def soft_rank(x: Any, *, axis: int = -1, temperature: Any) -> Any:
         scores, width = spec.arrays()
         return spec.restore(reference_rank(spec.xp, scores, width))
     matrix = spec.matrix()
-    ranks = np.empty_like(matrix)
+    ranks = spec.lib.empty_like(matrix)
     if matrix.size:
-        dispatch.backend("numpy").topk_soft.rank(matrix, spec.temperature, ranks)
+        spec.kernels().rank(matrix, spec.lib.asarray(spec.temperature), ranks)
     return spec.restore(ranks)
 
 
@@ -191,10 +191,11 @@ def soft_topk(
         parts = (spec.column(numbers), width, spec.column(gates))
         return spec.restore(reference_topk(spec.xp, kind, scores, *parts))
     matrix = spec.matrix()
-    weights = np.empty_like(matrix)
+    weights = spec.lib.empty_like(matrix)
     if matrix.size:
-        binding = dispatch.backend("numpy").topk_soft
-        binding.soft(binding.KINDS[kind], matrix, numbers, spec.temperature, gates, weights)
+        binding = spec.kernels()
+        rows = (spec.lib.asarray(v) for v in (numbers, spec.temperature, gates))
+        binding.soft(binding.KINDS[kind], matrix, *rows, weights)
     return spec.restore(weights)
 
 
@@ -262,16 +263,22 @@ def positive(name: str, value: Any, batch: tuple[int, ...]) -> np.ndarray:
 
 
 class _Spec:
-    """Checked arguments.  `xp` is the namespace for the reference, None where kernels run."""
+    """Checked arguments.
 
-    __slots__ = ("axis", "batch", "dtype", "n", "shape", "temperature", "x", "xp")
+    `xp` is the namespace for the reference, None where kernels run, on arrays of the library `lib`.
+    """
+
+    __slots__ = ("axis", "batch", "dtype", "lib", "n", "shape", "temperature", "x", "xp")
     dtype: Any
+    lib: Any
     xp: Any
 
     def __init__(self, x: Any, axis: Any, temperature: Any) -> None:
         kind = dispatch.kind_of(x)
-        self.xp = None
-        if kind in ("sequence", "subclass", "tracer"):
+        self.xp, self.lib = None, np
+        if kind == "cupy":
+            self.lib = dispatch.backend("cupy").cupy
+        elif kind in ("sequence", "subclass", "tracer"):
             x = validate.as_array("x", x, kind)
         elif kind != "numpy":
             self.xp = dispatch.namespace(x)
@@ -296,12 +303,16 @@ class _Spec:
     def positive(self, name: str, value: Any) -> np.ndarray:
         return positive(name, value, self.batch)
 
-    def matrix(self) -> np.ndarray:
+    def kernels(self) -> Any:
+        return dispatch.backend("numpy" if self.lib is np else "cupy").topk_soft
+
+    def matrix(self) -> Any:
         """Rows in the dtype that computes."""
         char = "d" if self.dtype == np.float64 else "f"
         validate.fits_memory("x", self.shape, np.dtype(char))
-        moved = np.moveaxis(self.x, self.axis, -1)
-        return validate.packed(moved, char).reshape(math.prod(self.batch), self.n)
+        moved = self.lib.moveaxis(self.x, self.axis, -1)
+        packed = validate.packed if self.lib is np else self.lib.ascontiguousarray
+        return packed(moved, char).reshape(math.prod(self.batch), self.n)
 
     def arrays(self) -> tuple[Any, Any]:
         """Scores with the axis last, and the temperatures of rows, for the reference."""
@@ -327,7 +338,7 @@ class _Spec:
         return (
             back
             if self.axis == len(self.shape) - 1
-            else np.ascontiguousarray(np.moveaxis(back, -1, self.axis))
+            else self.lib.ascontiguousarray(self.lib.moveaxis(back, -1, self.axis))
         )
 
 

@@ -19,6 +19,24 @@ hypothesis.settings.load_profile("randla")
 LEVELS = supported_isa_levels()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--every", type=int, default=1, metavar="N", help="run a sample: each N-th test of a file"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    every, seen, others = config.getoption("--every"), {}, []
+    for item in items:
+        number = seen[item.path] = seen.get(item.path, -1) + 1
+        if number % every:
+            others.append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        left = set(others)
+        items[:] = [item for item in items if item not in left]
+
+
 @pytest.fixture(params=LEVELS)
 def isa(request):
     """Each instruction-set level that this processor has, one after the other."""

@@ -8,6 +8,7 @@ taken; its exit status tells whether all are right.
 import argparse
 import os
 import sys
+import warnings
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -204,8 +205,63 @@ def defects(name, A, method, seed, ranks):
     return wrong, orth, off, result
 
 
+def _torch_qr(A):
+    import torch
+
+    return [x.numpy() for x in torch.linalg.qr(torch.from_numpy(A))]
+
+
+def _torch_gradient(A):
+    """Norm of a gradient."""
+    import torch
+
+    x = torch.from_numpy(A).clone().requires_grad_()
+    Q, R = torch.linalg.qr(x)
+    (Q.sum() + R.sum()).backward()
+    return float(x.grad.norm())
+
+
+OTHERS = {
+    "scipy, pivots": lambda A: scipy.linalg.qr(A, mode="economic", pivoting=True),
+    "numpy": np.linalg.qr,
+    "torch": _torch_qr,
+}
+
+
+def returned(call, A):
+    """What a function of another library does: figures and rank, or the name of its exception."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            Q, R, *rest = call(A)
+        except (np.linalg.LinAlgError, ValueError, RuntimeError) as error:
+            return type(error).__name__
+        if not (np.isfinite(Q).all() and np.isfinite(R).all()):
+            return "NaN"
+        result = randla.PivotedQRResult(Q, R, *rest) if rest else randla.QRResult(Q, R)
+        orth, off = figures(A, result)
+    d = np.abs(np.diag(R))
+    rank = int((d > min(A.shape) * np.finfo(A.dtype).eps * d.max()).sum())
+    return f"{orth:.1f} {off:.1f}, {rank}" if rest else f"{orth:.1f} {off:.1f}"
+
+
+def print_others(names, m, n):
+    """Table of the other libraries' results."""
+    print(f"\nothers: orthogonality, residual (eps) and rank of diag R; {m} x {n}, seed 0")
+    heads = "".join(f"{who:22}" for who in OTHERS)
+    print(f"{'matrix':24}{'dtype':9}{heads}norm of torch's gradient")
+    inputs = [(name, dtype, build(name, dtype, "C", m, n, 0)) for name in names
+              for dtype in ("float64", "float32")
+              if dtype == "float64" or name not in DOUBLE_ONLY]  # fmt: skip
+    nothing = build("gaussian", "float64", "C", m, n, 0)
+    nothing[m // 2, n // 2] = np.nan
+    for name, dtype, A in [*inputs, ("a NaN", "float64", nothing)]:
+        found = "".join(f"{returned(call, A):22}" for call in OTHERS.values())
+        print(f"{name:24}{dtype:9}{found}{_torch_gradient(A):.2g}", flush=True)
+
+
 def main():
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", nargs=2, type=int, default=(5000, 200))
     parser.add_argument("--seeds", type=int, default=20)
@@ -244,6 +300,7 @@ def main():
                 for what in sorted(wrong):
                     print(f"    WRONG: {what}")
                 failures += len(wrong)
+    print_others(args.only, m, n)
     print("all right" if not failures else f"{failures} kinds of failure")
     return failures > 0
 

@@ -59,7 +59,7 @@ def test_core_imports_only_numpy_and_the_standard_library():
             allowed = {"randla", "numpy", *sys.stdlib_module_names, *(() if at_top else LAZY)}
             assert top in allowed, (path, module)
             if top == "randla":
-                # config reads the version from the package, inside a function
+                # facts reads the version from the package, inside a function
                 assert room(module) == "_core" or (module == "randla.__version__" and not at_top)
 
 
@@ -68,7 +68,7 @@ def test_only_dispatch_reaches_the_backends():
         where = path.relative_to(PACKAGE).parts
         if where[0] in COMPILED | {"torch", "jax"} or where == ("_core", "dispatch.py"):
             continue
-        if where[0] in ("dask", "sklearn.py", "demo"):  # over public functions, beside the peers
+        if where[0] in ("dask", "sklearn", "demo"):  # over public functions, beside the peers
             continue
         for module, _ in imports(path):
             assert room(module) not in COMPILED | {"torch", "jax"}, (path, module)

@@ -8,6 +8,7 @@ import pytest
 import randla
 
 METHODS = ["sketch", "sampling"]
+ALL = [*METHODS, "lowrank"]
 
 
 def pair(m, k, n, char="d", seed=0):
@@ -41,6 +42,39 @@ def test_expected_error(method, char):
         assert np.mean(np.square(errors)) >= 0.3 / k
 
 
+@pytest.mark.parametrize("char", "fdFD")
+def test_low_rank_is_near_the_best_of_its_rank(char):
+    """Singular values 1/i^2 of the product, from factors of which neither has low rank."""
+    rng = np.random.default_rng(0)
+    a, b = pair(120, 200, 90, char)
+    U, V = np.linalg.qr(a @ b)[0], np.linalg.qr((a @ b).conj().T)[0]
+    sigma = 1 / np.arange(1, 91) ** 2.0
+    inverse = np.linalg.pinv(a)  # a b = U diag(sigma) V^H + what b adds outside of a's row space
+    noise = rng.standard_normal((200, 90))
+    b = (inverse @ (U * sigma) @ V.conj().T + noise - inverse @ (a @ noise)).astype(char)
+    exact = a.astype("D") @ b.astype("D")
+    s = np.linalg.svd(exact, compute_uv=False)
+    for k in (4, 20):
+        product, error = randla.approx_matmul(a, b, k=k, method="lowrank", rng=k)
+        assert product.dtype == char
+        assert np.linalg.matrix_rank(product, tol=1e-4 * s[k]) <= k
+        left = np.linalg.norm(product - exact)
+        assert left <= 1.4 * np.linalg.norm(s[k:])
+        assert 0.4 <= error * np.linalg.norm(a) * np.linalg.norm(b) / left <= 2.5
+    assert randla.approx_matmul(a, b, k=200, method="lowrank", rng=0).info.size == 90
+
+
+def test_low_rank_to_a_tolerance():
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((2000, 20)) @ rng.standard_normal((20, 1500))
+    b = rng.standard_normal((1500, 1800))
+    result = randla.approx_matmul(a, b, rtol=1e-10, method="lowrank", rng=2)
+    assert relative(result.product, a, b) <= 1e-12
+    assert result.info == type(result.info)("lowrank", 32, 3)
+    full = randla.approx_matmul(*pair(300, 300, 300), rtol=1e-6, method="lowrank", rng=2)
+    assert full.info.method == "exact"
+
+
 def test_sampling_finds_the_columns_that_matter():
     a, b = pair(40, 3000, 30)
     a[:, 100:] *= 1e-3
@@ -71,7 +105,7 @@ def test_rtol(method):
     assert np.array_equal(exact.product, a @ b)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_same_stream_same_bits(method):
     a, b = pair(10, 200, 12)
     one = randla.approx_matmul(a, b, k=20, method=method, rng=5)
@@ -82,7 +116,7 @@ def test_same_stream_same_bits(method):
     assert not np.array_equal(one.product, other.product)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_batches(method):
     rng = np.random.default_rng(7)
     a, b = rng.standard_normal((2, 1, 10, 100)), rng.standard_normal((3, 100, 9))
@@ -99,7 +133,7 @@ def test_batches(method):
         randla.approx_matmul(a, b, rtol=0.5)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_special(method):
     a, b = pair(5, 40, 6)
     for bad in (np.nan, np.inf):
@@ -137,7 +171,7 @@ def test_arguments():
         ({"k": 2.0}, TypeError, "k must be an integer, got float"),
         ({"rtol": 0}, ValueError, r"rtol must be in \(0, 1\), got 0"),
         ({"rtol": "x"}, TypeError, "rtol must be a number"),
-        ({"k": 3, "method": "lowrank"}, ValueError, "method must be one of 'sketch', 'sampling'"),
+        ({"k": 3, "method": "x"}, ValueError, "method must be one of 'sketch', 'sampling', 'low"),
         ({"k": 3, "rng": 1.5}, TypeError, "rng must be"),
     ):
         with pytest.raises(error, match=message):

@@ -44,3 +44,14 @@ def test_what_a_library_cannot_do(xp):
         randla.matmul(x, np.ones((3, 3)))
     whole = xp.asarray(np.ones((3, 3), int))
     assert randla.matmul(whole, whole, algorithm="winograd").dtype == whole.dtype
+
+
+@pytest.mark.parametrize("method", ["sketch", "sampling", "lowrank"])
+def test_approximate_products_are_those_of_numpy(xp, method):
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((2, 12, 60)), rng.standard_normal((60, 10))
+    exact = randla.approx_matmul(a, b, k=8, method=method, rng=3)
+    found = randla.approx_matmul(xp.asarray(a), xp.asarray(b), k=8, method=method, rng=3)
+    assert type(found.product) is type(xp.asarray(a))
+    assert np.allclose(np.asarray(found.product), exact.product, rtol=0, atol=1e-10)
+    assert np.allclose(found.error, exact.error, rtol=1e-6)

@@ -40,6 +40,13 @@ def soft_numbers(*values):
     return tuple(torch.full((1, 1, 1), value, dtype=torch.float64) for value in values)
 
 
+def packed(A):
+    return torch.ops.randla.randomized_svd(A.detach(), 2, 10, -1, "auto", "auto", 7, 2)
+
+
+VALUES = torch.arange(7)[:, None] == 6  # the row of a packed decomposition that holds them
+
+
 # name -> (function of tensors, tensors of a dtype)
 CASES = {
     "expm": (rt.expm, lambda dtype: (matrices(3, 2, dtype=dtype),)),
@@ -120,17 +127,8 @@ CASES = {
         lambda A: NORMAL.apply(A, -2).abs().to(A.real.dtype),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
-    "qr": (lambda A: joined(rt.qr(A, rng=0)), lambda dtype: (matrices(3, 2, dtype=dtype),)),
-    "qr, tall": (
-        lambda A: joined(rt.qr(A[..., :2], rng=0)),
-        lambda dtype: (matrices(3, 2, dtype=dtype),),
-    ),
     "qr, wide, with pivots": (
         lambda A: joined(rt.qr(A[..., :2, :], pivoting=True, rng=0)),
-        lambda dtype: (matrices(3, 2, dtype=dtype),),
-    ),
-    "qr, two columns": (
-        lambda A: joined(rt.qr(A, pivoting=True, k=2, rng=0)),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
     "qr, R alone": (
@@ -139,6 +137,10 @@ CASES = {
     ),
     "cholesky_qr": (
         lambda A: joined(rt.cholesky_qr(A[..., :2])),
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "randomized_svd, values": (
+        lambda A: rt.randomized_svd(A, 2, rng=0).S,
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
     "soft_rank": (
@@ -181,6 +183,12 @@ RAW = {
     "matmul": lambda A: (A, leaf(A.flip(-1)), "winograd", 1),
     "qr": lambda A: (A, True, "economic", 2, -1.0, "auto", True, -1, 3),
     "qr_certain": lambda A: (A.detach() + 3 * torch.eye(3), -1.0),
+    "randomized_svd": lambda A: (
+        # what opcheck sums depends on the phases of complex vectors
+        *(A.detach() if A.is_complex() else A, 2, 10, -1, "auto", "auto", -7, 2),
+    ),
+    "randomized_svd_vjp": lambda A: (A, leaf(packed(A)), leaf(packed(A) * VALUES)),
+    "randomized_svd_jvp": lambda A: tuple(x.detach() for x in (A, packed(A), A.flip(-1))),
     "sketch_apply": lambda A: (A, WORDS, 0.5, False, -2),
     "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),

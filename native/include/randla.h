@@ -141,6 +141,7 @@ RL_API int rl_integers(rl_stream stream, uint32_t kind, uint32_t sub, uint64_t f
 #include "randla/sketch.h"
 #include "randla/sketch_tensor.h"
 #include "randla/spmm.h"
+#include "randla/svd.h"
 #include "randla/topk.h"
 #include "randla/topk_soft.h"
 

@@ -35,7 +35,9 @@
   extern const rl_tensor_kernels rl_tensor_kernels_##tag; \
   extern const rl_topk_kernels rl_topk_kernels_##tag;     \
   extern const rl_sketch_kernels rl_sketch_kernels_##tag; \
-  extern const rl_soft_kernels rl_soft_kernels_##tag;
+  extern const rl_soft_kernels rl_soft_kernels_##tag;     \
+  extern const rl_skinny_kernels rl_skinny_kernels_##tag; \
+  extern const rl_spmm_kernels rl_spmm_kernels_##tag;
 LEVELS(X)
 #undef X
 
@@ -48,7 +50,9 @@ static const rl_kernels level[] = {
    &rl_tensor_kernels_##tag, \
    &rl_topk_kernels_##tag,   \
    &rl_sketch_kernels_##tag, \
-   &rl_soft_kernels_##tag},
+   &rl_soft_kernels_##tag,   \
+   &rl_skinny_kernels_##tag, \
+   &rl_spmm_kernels_##tag},
     LEVELS(X)
 #undef X
 };

@@ -6,6 +6,8 @@
 #include "kernels/expm_multiply.h"
 #include "kernels/sketch.h"
 #include "kernels/sketch_tensor.h"
+#include "kernels/skinny.h"
+#include "kernels/spmm.h"
 #include "kernels/sums.h"
 #include "kernels/topk_kernels.h"
 #include "kernels/topk_soft.h"
@@ -19,6 +21,8 @@ typedef struct {
   const rl_topk_kernels *topk;
   const rl_sketch_kernels *sketch;
   const rl_soft_kernels *soft;
+  const rl_skinny_kernels *skinny;
+  const rl_spmm_kernels *spmm;
 } rl_kernels;
 
 /* The level chosen by rl_set_isa(), else the best that this processor has.  Never NULL. */

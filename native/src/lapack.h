@@ -50,4 +50,14 @@ RL_LAPACK(c, float)
 RL_LAPACK(z, double)
 #undef RL_LAPACK
 
+/* A = U diag(s) V^H for a square matrix, in double precision; A is destroyed, s descends, vt: V^H.  Sizes as above,
+ * counting doubles. */
+#define RL_GESDD(p)                                                                       \
+  int64_t rl_##p##gesdd_lwork(int64_t n);                                                 \
+  int rl_##p##gesdd(int64_t n, double *a, int64_t lda, double *s, double *u, int64_t ldu, \
+                    double *vt, int64_t ldvt, double *work, int64_t lwork, int64_t *failed);
+RL_GESDD(d)
+RL_GESDD(z)
+#undef RL_GESDD
+
 #endif

@@ -54,4 +54,34 @@ RL_ORTH(c, float)
 RL_ORTH(z, double)
 #undef RL_ORTH
 
+/* The same for a tall row-major panel Y (m x l, m >= l), with a certificate of its own: Y <- Q, Q R = Y.
+ *
+ * G = Y^H Y, D = diag(G)^1/2, R = chol(D^-1 G D^-1) D.  No shift: it would erase directions below sqrt(u) of the
+ * largest.  Accepted if all diagonal entries of the scaled factor are beyond 30 sqrt(eps), else, and where a square
+ * leaves the range, Householder's (LAPACK).  G is summed and factorised in double precision, from products of pieces
+ * of the rows.  Cost: 4 m l^2 flops. */
+typedef struct {
+  int64_t most_m, l;
+  int threads;
+  int64_t lwork, parts;
+  double *sums, *gram, *inverse, *scale;
+  void *pieces, *factor, *tall, *tau, *work;
+} rl_panel;
+
+/* _take: workspace for panels of l columns and at most t->most_m rows.
+ * _normalise: one pass; *fell_back: was it Householder's?  RL_ERR_NOT_FINITE: Y has a NaN or an infinity.
+ * _orthonormalise: a second pass after Cholesky's: orthonormal to a few roundings.
+ * r: l x l, column-major, upper triangular, in double precision, or NULL. */
+#define RL_PANEL(p, REAL)                                                                   \
+  void rl_##p##panel_take(rl_panel *t, int threads, rl_arena *arena);                       \
+  int rl_##p##panel_normalise(rl_panel *t, int64_t m, REAL *y, int64_t ldy, double *r,      \
+                              int *fell_back);                                              \
+  int rl_##p##panel_orthonormalise(rl_panel *t, int64_t m, REAL *y, int64_t ldy, double *r, \
+                                   int *fell_back);
+RL_PANEL(s, float)
+RL_PANEL(d, double)
+RL_PANEL(c, float)
+RL_PANEL(z, double)
+#undef RL_PANEL
+
 #endif

@@ -145,6 +145,10 @@ int main(void) {
     faults_qr_lstsq_d();
     faults_qr_lstsq_c();
     faults_qr_lstsq_z();
+    faults_svd_s();
+    faults_svd_d();
+    faults_svd_c();
+    faults_svd_z();
     faults_topk();
     faults_sketch_tensor();
     faults_sketch();

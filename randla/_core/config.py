@@ -1,13 +1,14 @@
-"""What randla runs on: versions, BLAS, instruction set, threads."""
+"""What users ask and set: the configuration, the headers, the threads."""
 
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import AbstractContextManager
 from typing import Any
 
 from .dispatch import backend
+from .facts import facts
+from .tuning import MATMUL, load_crossovers
 
 
 def get_include() -> str:
@@ -68,43 +69,10 @@ def num_threads(n: int) -> AbstractContextManager[Any]:
 
 def config() -> dict[str, Any]:
     """All that `show_config` prints, as a dict."""
-    from .tuning import MATMUL, load_crossovers
-
     crossovers = load_crossovers(MATMUL)
     shown = ", ".join(f"{key} {one}/{two}" for key, (one, two) in crossovers.items())
     origin = "tuned" if MATMUL.load() else "as shipped"
     return facts() | {"matmul": f"{shown} ({origin})"}
-
-
-def facts() -> dict[str, Any]:
-    """What it runs on, without what was measured."""
-    import numpy
-    from threadpoolctl import ThreadpoolController
-
-    from .. import __version__
-
-    cpu = backend("numpy")
-    blas, core = cpu.blas, cpu.core
-    pools = ThreadpoolController().info()
-    real = os.path.realpath
-    mine = [p for p in pools if blas.path and real(p["filepath"]) == real(blas.path)]
-    pool = mine[0] if mine else {}
-    return {
-        "randla": __version__,
-        "core": core.version(),
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "blas": blas.name,
-        "blas version": pool.get("version"),
-        "blas core": pool.get("architecture"),
-        "blas threads": pool.get("num_threads"),
-        "blas integers": {1: "64 bits", 0: "32 bits"}.get(core.blas_ilp64(), "none"),
-        "blas origin": blas.origin,
-        "blas file": blas.path or None,
-        "isa": core.isa(),
-        "isa levels": ", ".join(core.isa_levels()),
-        "threads": core.max_threads(),
-    }
 
 
 def show_config() -> None:

@@ -17,6 +17,11 @@ def is_sparse(x: object) -> bool:
     return type(x).__module__.startswith("scipy.sparse") and hasattr(x, "toarray")
 
 
+def is_device_sparse(x: object) -> bool:
+    """Whether it is a sparse matrix of CuPy; nothing is imported to find out."""
+    return type(x).__module__.startswith("cupyx.scipy.sparse") and hasattr(x, "toarray")
+
+
 def is_operator(x: object) -> bool:
     """Whether it is sparse, or has matmat instead of entries."""
     return is_sparse(x) or (hasattr(x, "matmat") and hasattr(x, "shape") and hasattr(x, "dtype"))

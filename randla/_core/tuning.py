@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from .dispatch import backend
+from .facts import facts
+
 
 def folder() -> Path:
     """The user's cache folder, where the system wants it; nothing is created."""
@@ -38,11 +41,8 @@ def processor() -> str:
 
 def machine() -> str:
     """What measurements hold for: processor, instruction set, and BLAS with its version."""
-    from .config import facts as all_facts
-
-    facts = all_facts()
-    names = ("isa", "blas", "blas version", "blas core")
-    return " | ".join([processor(), *(str(facts[name]) for name in names)])
+    known, names = facts(), ("isa", "blas", "blas version", "blas core")
+    return " | ".join([processor(), *(str(known[name]) for name in names)])
 
 
 LETTERS = "sdcz"  # float32, float64, complex64, complex128
@@ -64,8 +64,6 @@ def load_crossovers(store: Store) -> dict[str, tuple[int, int]]:
     Returns the least sides for one and two levels of fast multiplication by letter and thread
     class, as ``"d1"``.
     """
-    from .dispatch import backend
-
     binding, tuned = backend("numpy").matmul, store.load()
     found = {}
     for letter in LETTERS:

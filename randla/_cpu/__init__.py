@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from . import core, expm, matmul, qr, qr_lstsq, sketch, sketch_tensor, topk, topk_soft
+    from . import core, expm, matmul, qr, qr_lstsq, sketch, sketch_tensor, svd, topk, topk_soft
 except ImportError as error:  # a clone's folder in front of the installed package, usually
     raise ImportError(
         f"randla's compiled modules are not in {__path__[0]}: install randla, and start Python "
@@ -20,6 +20,7 @@ __all__ = [
     "qr_lstsq",
     "sketch",
     "sketch_tensor",
+    "svd",
     "topk",
     "topk_soft",
 ]

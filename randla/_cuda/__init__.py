@@ -9,7 +9,19 @@ except ImportError as error:
         f"arrays on a GPU need CuPy: pip install cupy-cuda12x (CUDA 13: cupy-cuda13x); {error}"
     ) from error
 
-from . import expm, expm_multiply, expm_phi, matmul, qr, qr_lstsq, sketch, sketch_tensor, topk
+from . import (
+    expm,
+    expm_multiply,
+    expm_phi,
+    matmul,
+    qr,
+    qr_lstsq,
+    sketch,
+    sketch_tensor,
+    svd,
+    topk,
+    topk_soft,
+)
 
 __all__ = [
     "cupy",
@@ -21,5 +33,7 @@ __all__ = [
     "qr_lstsq",
     "sketch",
     "sketch_tensor",
+    "svd",
     "topk",
+    "topk_soft",
 ]

@@ -16,9 +16,7 @@ import math
 from typing import Any
 
 import cupy
-import cupyx
 import numpy as np
-from cupyx.scipy.linalg import solve_triangular
 
 from .._core import dispatch
 from . import sketch
@@ -247,12 +245,10 @@ class _Factorisation:
             index = cupy.arange(k)
             if i == 0 and shift > 0:
                 G[index, index] += cupy.trace(G) * self._scalar(shift)
-            try:
-                with cupyx.errstate(linalg="raise"):  # else failures go unseen
-                    L = cupy.linalg.cholesky(G)
-            except np.linalg.LinAlgError:
+            L = _cholesky(G)
+            if L is None:
                 return None, math.inf
-            inverse = solve_triangular(L, cupy.eye(k, dtype=self.dtype), lower=True)
+            inverse = _solve_triangular(L, cupy.eye(k, dtype=self.dtype), lower=True)
             both = _numbers(*(cupy.abs(x).sum(axis=1).max() for x in (L, inverse)))
             cond = both[0] * both[1]  # of R_c = L^H
             if not cond < math.inf:
@@ -463,9 +459,27 @@ class _Factorisation:
         sketch.fill(np.array(words, np.uint64), numbers)
 
 
+def _cholesky(G: Any) -> Any:
+    """L with L L^H = G, or None."""
+    import cupyx
+
+    try:
+        with cupyx.errstate(linalg="raise"):  # else failures go unseen
+            return cupy.linalg.cholesky(G)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _solve_triangular(*args: Any, **options: Any) -> Any:
+    # with it come parts of SciPy that nothing else here needs
+    from cupyx.scipy.linalg import solve_triangular
+
+    return solve_triangular(*args, **options)
+
+
 def _divided(W: Any, R: Any) -> Any:
     """W R^-1, in the place of W, with contiguous rows: the solve from the left of W^T."""
-    return solve_triangular(R, W.T, trans="T", overwrite_b=True).T
+    return _solve_triangular(R, W.T, trans="T", overwrite_b=True).T
 
 
 def _squares(x: Any) -> Any:

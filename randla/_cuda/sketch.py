@@ -13,21 +13,18 @@ import cupy
 import numpy as np
 
 from .._core import dispatch
-from ._launch import NULL, kernel
+from ._launch import kernel
 
 REALS = {"f": "float", "d": "double"}
 VARIANTS = tuple({"REAL": name} for name in REALS.values())
-THREADS = 256  # as sketch.cu has it, and the five that follow
-_TILE = 128  # bytes of a row of a tile
-_STEP = 32
+THREADS = 256  # as sketch.cu has it, and the three that follow
 _GATHER_ROWS, _EACH = 256, 4
 _NARROW = 4
 _LONGEST = 1 << 14  # bytes of a column of a transform
 
 # These decide the order of the sums, so they do not depend on the device.
-RANGE = 640  # rows of a tile in shared memory: 80 KB of the 99 KB that every device has
-PANEL = 8192  # rows of A whose sums stand alone; more where sums would take much memory
 SORTED = 1 << 20  # columns of an operator whose nonzeros are sorted at once
+COPIED = 1 << 26  # bytes of a matrix by columns that are copied at once
 CHUNKS = 4  # transforms whose sum stands alone
 DRAWN = 1 << 25  # bytes of a dense operator that are drawn at once
 _BLOCK = 256
@@ -107,16 +104,17 @@ class _Call:
         self.char: str = X.dtype.char
         self.size: int = X.dtype.itemsize
         self.count, _, self.n = X.shape
+        self.X, self.Y = X, Y
         self.by_rows = _by_rows(X, self.size) and _by_rows(Y, self.size)
-        self.x, self.y = self._batch(X), self._batch(Y)
+        self.x, self.y = self._batch(X, self.by_rows), self._batch(Y, self.by_rows)
         self.alpha, self.added = alpha, beta == 1
         # as the core does: with a factor of 1 the sum goes on where it ended
         self.goes_on = self.added and alpha == 1
 
-    def _batch(self, X: Any) -> tuple[Any, int, int]:
+    def _batch(self, X: Any, by_rows: bool) -> tuple[Any, int, int]:
         """A Batch of sketch.cu: where it begins, leading dimension, distance of its matrices."""
         _, m, n = X.shape
-        lines, length, axis = (m, n, 1) if self.by_rows else (n, m, 2)
+        lines, length, axis = (m, n, 1) if by_rows else (n, m, 2)
         ld = X.strides[axis] // self.size if lines > 1 else length
         return X, ld, X.strides[0] // self.size
 
@@ -136,39 +134,35 @@ class _Call:
         _each("sketch_finish", self.char, items, args)
 
     def add(self, s: Operator) -> None:
-        """Y = alpha U X (+ Y) of a sparse U."""
-        start = self.y if self.goes_on else (NULL, 0, 0)
-        ranges = _ceil(s.rows, RANGE)
-        if ranges > max(4, s.nnz):
-            self._collect(s, start)
-            return
-        height = _ceil(s.rows, ranges)
-        panel = _ceil(max(PANEL, 8 * s.d), _STEP) * _STEP
-        panels = _ceil(s.columns, panel)
-        sums = cupy.empty(panels * self.count * s.rows * self.n, self.char)
-        tiles = _ceil(self.n, _TILE // self.size)
-        items = self.count * panels * tiles * ranges
-        cut = (items, panels, panel, tiles, ranges, height)
-        args = (*s.arguments(), *self.x, *start, *self.layout, *cut, sums)
-        _launch("sketch_add", self.char, items, args, shared_mem=height * _TILE)
-        self._finish(sums, panels, s.rows)
+        """Y = alpha U X (+ Y) of a sparse U; X by columns is copied piece after piece."""
+        contiguous = self.n == 1 or self.X.strides[2] == self.size
+        at_once = SORTED if contiguous else max(1, COPIED // (self.count * self.n * self.size))
+        at_once = min(at_once, SORTED, s.columns)
+        pieces = _ceil(s.columns, at_once)
+        sums = cupy.empty(self.count * s.rows * self.n if pieces > 1 else 0, self.char)
+        wide = min(THREADS, max(4, 1 << (self.n - 1).bit_length()))
+        tiles = _ceil(self.n, wide)
+        items = self.count * tiles * _ceil(s.rows, THREADS // wide)
+        by_rows = _by_rows(self.Y, self.size)
+        out = (*self._batch(self.Y, by_rows), np.int32(by_rows), self.n, s.rows, items, tiles)
+        add = np.int32(self.added and not self.goes_on)
+        for piece in range(pieces):
+            first = piece * at_once
+            block = s._replace(column=s.column + first, columns=min(at_once, s.columns - first))
+            X = self.X[:, first : first + block.columns]
+            X = X if contiguous else cupy.ascontiguousarray(X)
+            found = self._nonzeros(block)
+            state = (piece == 0, piece == pieces - 1, self.goes_on)
+            args = (found, found.size, X, X.strides[1] // self.size, X.strides[0] // self.size)
+            args = (*args, *out, np.int32(wide), *map(np.int32, state), float(self.alpha), add)
+            _launch("sketch_collect", self.char, items, (*args, sums))
 
-    def _collect(self, s: Operator, start: tuple[Any, ...]) -> None:
-        """The same where the rows are too many for shared memory: each is one sum."""
-        sums = cupy.empty(self.count * s.rows * self.n, self.char)
-        threads = min(THREADS, _ceil(self.n, 32) * 32)
-        tiles = _ceil(self.n, threads)
-        items = self.count * tiles * s.rows
-        for first in range(0, s.columns, SORTED):
-            count = min(SORTED, s.columns - first)
-            found = cupy.empty(count * s.nnz, np.uint64)
-            each = count * _ceil(s.nnz, 4)
-            _each("sketch_nonzeros", self.char, each, (*s.arguments(), each, first, found))
-            found = cupy.sort(found)
-            args = (found, found.size, first, *self.x, *start, *self.layout)
-            args = (*args, s.rows, items, tiles, sums)
-            _launch("sketch_collect", self.char, items, args, threads=threads)
-        self._finish(sums, 1, s.rows)
+    def _nonzeros(self, s: Operator) -> Any:
+        """Those of a block as sorted words of sketch.cu."""
+        found = cupy.empty(s.columns * s.nnz, np.uint64)
+        each = s.columns * _ceil(s.nnz, 4)
+        _each("sketch_nonzeros", self.char, each, (*s.arguments(), each, found))
+        return cupy.sort(found)
 
     def gather(self, s: Operator) -> None:
         """Y = alpha U^T X (+ Y) of a sparse U."""
@@ -247,7 +241,9 @@ def _draw(s: Operator, out: Any) -> None:
     single = s.kind == kinds["GAUSSIAN_SINGLE"]
     per = 4 if single else 2
     items = s.columns * ((s.row + s.rows - 1) // per - s.row // per + 1)
-    _each("sketch_normals", char, items, (*s.arguments(), np.int32(single), items, out))
+    _each(
+        "sketch_normals", char, items, (*s.arguments(), np.int32(single), np.int32(0), items, out)
+    )
 
 
 def _blocks(s: Operator, size: int) -> Any:

@@ -12,7 +12,16 @@ import time
 
 from ._report import Demo, conditions, draw
 
-SECTIONS = ("expm", "expm_multiply", "matmul", "qr_lstsq", "sketch", "topk")
+SECTIONS = (
+    "expm",
+    "expm_multiply",
+    "matmul",
+    "qr",
+    "qr_lstsq",
+    "sketch",
+    "topk",
+    "topk_soft",
+)
 
 
 def run(*, quick: bool = False, figure: str = "demo-randla.png") -> int:

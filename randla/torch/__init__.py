@@ -13,6 +13,7 @@ from ._qr import cholesky_qr, qr
 from ._qr_lstsq import lstsq
 from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._sketch_tensor import tensor_sketch_apply as tensor_sketch_apply  # likewise
+from ._svd import pca, randomized_range_finder, randomized_svd
 from ._topk import (
     kth_value,
     merge_topk,
@@ -36,8 +37,11 @@ __all__ = [
     "matmul",
     "merge_topk",
     "partition_indices",
+    "pca",
     "phi",
     "qr",
+    "randomized_range_finder",
+    "randomized_svd",
     "soft_rank",
     "soft_topk",
     "straight_through_topk",

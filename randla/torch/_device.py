@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,9 +21,24 @@ def stream(x: Tensor) -> Any:
     cupy, both = dispatch.backend("cupy").cupy, contextlib.ExitStack()
     if on_gpu(x):
         both.enter_context(cupy.cuda.Device(x.device.index))
-        current = torch.cuda.current_stream(x.device)
-        both.enter_context(cupy.cuda.ExternalStream(current.cuda_stream))
+        both.enter_context(external(cupy, torch.cuda.current_stream(x.device).cuda_stream))
     return both
+
+
+class _External(NamedTuple):
+    """A stream by the protocol of CUDA's Python packages."""
+
+    pointer: int
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
+def external(cupy: Any, pointer: int) -> Any:
+    """Stream of another library, for CuPy; before version 14 by its address alone."""
+    if hasattr(cupy.cuda.Stream, "from_external"):
+        return cupy.cuda.Stream.from_external(_External(pointer))
+    return cupy.cuda.ExternalStream(pointer)
 
 
 def memory(x: Tensor) -> Any:

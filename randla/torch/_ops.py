@@ -40,6 +40,8 @@ class Operation:
         Makes an empty result from the same arguments, whatever they are.
     backward, jvp : callable
         Derivatives, made of operations, so that they have derivatives themselves.
+    keep : bool, default False
+        Whether these get the result too, after the tensors.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Operation:
         like: Callable[..., Any],
         backward: Backward,
         jvp: Jvp,
+        keep: bool = False,
     ) -> None:
         name = schema.partition("(")[0]
         self._tensors, self._kernel = tensors, kernel
@@ -63,7 +66,8 @@ class Operation:
         self._op = op = getattr(torch.ops.randla, name).default
 
         def kept(inputs: tuple[Any, ...], output: Any) -> tuple[Tensor, ...]:
-            return inputs[:tensors] if results == 1 else (*inputs[:tensors], *output)
+            outputs = output if results > 1 else (output,)
+            return (*inputs[:tensors], *(outputs if keep or results > 1 else ()))
 
         def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             ctx.save_for_backward(*kept(inputs, output))

@@ -78,15 +78,17 @@ def _kernel(
     P = A.new_empty((*batch, n if pivoting else 0), dtype=torch.int64)
     if pivoting and p == 0:
         P[:] = torch.arange(n)
+    at = Stream(key % _WORD64, offset % _WORD64)
     binding = dispatch.backend("cupy" if device else "numpy").qr
     with stream(A) if device else contextlib.nullcontext():
         given = A.detach().resolve_conj().resolve_neg().reshape(count, m, n)
-        into = (Q.mT.view(count, p, m), R.mT.view(count, n, p), P.view(count, P.shape[-1]))
-        arrays = [memory(x) if device else x.numpy() for x in (given, *into)]
-        at = Stream(key % _WORD64, offset % _WORD64)
-        table = _qr.factorise_into(
-            binding, arrays[0], plan, at, *arrays[1:3], arrays[3] if pivoting else None
-        )
+        into = [Q.mT.view(count, p, m), R.mT.view(count, n, p)]
+        if pivoting:
+            into.append(P.view(count, n))
+        # no device has memory without bytes
+        on_host = not device or A.numel() == 0
+        a, q, r, *perm = (x.cpu().numpy() if on_host else memory(x) for x in (given, *into))
+        table = _qr.factorise_into(binding, a, plan, at, q, r, perm[0] if perm else None)
     _done.found = _qr.report(plan, table)
     columns = _qr.columns_of(plan, table)
     if mode == "r":

@@ -6,6 +6,7 @@ pairs where ranks are involved, under torch's own differentiation.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from .. import _topk_soft as core
 from .._core import dispatch, validate
+from ._device import memory, on_gpu, stream
 from ._ops import Operation, is_plain
 from ._topk import topk_mask
 
@@ -29,15 +31,29 @@ def _batch(*tensors: Tensor) -> tuple[int, ...]:
     return tuple(torch.broadcast_shapes(*(a.shape[:-1] for a in tensors)))
 
 
+def _memory(x: Tensor) -> Any:
+    return memory(x) if on_gpu(x) else x.detach().numpy()
+
+
 def _matrix(x: Tensor, batch: tuple[int, ...]) -> Any:
     n = x.shape[-1]
-    return x.detach().expand(*batch, n).contiguous().view(math.prod(batch), n).numpy()
+    return _memory(x.detach().expand(*batch, n).contiguous().view(math.prod(batch), n))
 
 
-def _vector(a: Tensor, batch: tuple[int, ...]) -> Any:
-    if a.numel() > 1:
-        a = a.expand(*batch, 1)
-    return a.detach().contiguous().view(-1).numpy()
+def _vector(a: Tensor, batch: tuple[int, ...], every: bool = False) -> Any:
+    """Of one number, or one for each row; `every`: always of these."""
+    if every or a.numel() > 1:
+        a = a.double().expand(*batch, 1)
+    return _memory(a.detach().contiguous().view(-1))
+
+
+def _binding(x: Tensor) -> Any:
+    return dispatch.backend("cupy" if on_gpu(x) else "numpy").topk_soft
+
+
+def _there(x: Tensor) -> Any:
+    """Where kernels work: on the device and the stream of a tensor."""
+    return stream(x) if on_gpu(x) else contextlib.nullcontext()
 
 
 _pullback: Any = torch.func.vjp  # its types know one of its two forms
@@ -58,20 +74,17 @@ def _like(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, kind: str) -> Tensor:
 
 def _kernel(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, kind: str) -> Tensor:
     out = _like(x, k, t, gate, kind)
-    if out.numel():
-        binding, batch = dispatch.backend("numpy").topk_soft, tuple(out.shape[:-1])
-        rows, target = _matrix(x, batch), out.view(-1, out.shape[-1]).numpy()
+    if out.numel() == 0:
+        return out
+    binding, batch = _binding(x), tuple(out.shape[:-1])
+    with _there(x):
+        rows, target = _matrix(x, batch), _memory(out.view(-1, out.shape[-1]))
         if kind == "rank":
             binding.rank(rows, _vector(t, batch), target)
         else:
             values = (_vector(a, batch) for a in (k, t, gate))
             binding.soft(binding.KINDS[kind], rows, *values, target)
     return out
-
-
-def _on_gpu(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, kind: str) -> Tensor:
-    batch = _batch(x, k, t, gate)
-    return _reference(kind, x, k, t, gate).expand(*batch, x.shape[-1]).contiguous()
 
 
 def _vjp_like(
@@ -87,19 +100,22 @@ def _vjp_kernel(
     batch, n = _batch(x, k, t, gate, g), x.shape[-1]
     dx = x.new_empty((*batch, n))
     rows = math.prod(batch)
-    others = np.zeros((3, rows))
+    others = torch.zeros((3, rows), dtype=torch.float64, device=x.device)
     if dx.numel():
-        binding = dispatch.backend("numpy").topk_soft
-        scores, gradient = _matrix(x, batch), _matrix(g.to(x.dtype), batch)
-        target = dx.view(rows, n).numpy()
-        if kind == "rank":
-            binding.rank_vjp(scores, _vector(t, batch), gradient, target, others[1])
-        else:
-            values = (_vector(a, batch) for a in (k, t, gate))
-            binding.soft_vjp(binding.KINDS[kind], scores, *values, gradient, target, *others)
+        binding = _binding(x)
+        with _there(x):
+            scores, gradient = _matrix(x, batch), _matrix(g.to(x.dtype), batch)
+            target = _memory(dx.view(rows, n))
+            needed = full or not on_gpu(x)  # the kernels of the CPU give them anyway
+            by = [_memory(row) if needed else None for row in others]
+            if kind == "rank":
+                binding.rank_vjp(scores, _vector(t, batch), gradient, target, by[1])
+            else:
+                values = (_vector(a, batch) for a in (k, t, gate))
+                binding.soft_vjp(binding.KINDS[kind], scores, *values, gradient, target, *by)
     if not full:
         return dx
-    return torch.cat([dx, torch.from_numpy(others.T).to(x.dtype).view(*batch, 3)], -1)
+    return torch.cat([dx, others.T.to(x.dtype).view(*batch, 3)], -1)
 
 
 def _jvp_like(x: Tensor, k: Tensor, t: Tensor, gate: Tensor, *rest: Any) -> Tensor:
@@ -119,14 +135,13 @@ def _jvp_kernel(
     kind: str,
 ) -> Tensor:
     out = _jvp_like(x, k, t, gate, dx, dk, dt, dgate)
-    if out.numel():
-        binding, batch = dispatch.backend("numpy").topk_soft, tuple(out.shape[:-1])
+    if out.numel() == 0:
+        return out
+    binding, batch = _binding(x), tuple(out.shape[:-1])
+    with _there(x):
         scores, tangent = _matrix(x, batch), _matrix(dx.to(x.dtype), batch)
-        target = out.view(-1, out.shape[-1]).numpy()
-        tangents = [
-            a.detach().double().expand(*batch, 1).contiguous().view(-1).numpy()
-            for a in (dk, dt, dgate)
-        ]
+        target = _memory(out.view(-1, out.shape[-1]))
+        tangents = [_vector(a, batch, every=True) for a in (dk, dt, dgate)]
         if kind == "rank":
             binding.rank_jvp(scores, _vector(t, batch), tangent, tangents[1], target)
         else:
@@ -219,7 +234,7 @@ _soft = Operation(
     "topk_soft(Tensor x, Tensor k, Tensor t, Tensor gate, str kind) -> Tensor",
     4,
     kernel=_kernel,
-    on_gpu=_on_gpu,
+    on_gpu=_kernel,
     like=_like,
     backward=_backward,
     jvp=_tangent,
@@ -229,7 +244,7 @@ _vjp = Operation(
     " -> Tensor",
     5,
     kernel=_vjp_kernel,
-    on_gpu=lambda *a: _pull(*a[5:])(*a[:5]),
+    on_gpu=_vjp_kernel,
     like=_vjp_like,
     backward=lambda tensors, constants, gradients, needed: _parts(
         _pull(*constants), tensors, gradients[0]
@@ -241,7 +256,7 @@ _jvp = Operation(
     " Tensor dgate, str kind) -> Tensor",
     8,
     kernel=_jvp_kernel,
-    on_gpu=lambda *a: _push(a[8])(*a[:8]),
+    on_gpu=_jvp_kernel,
     like=_jvp_like,
     backward=lambda tensors, constants, gradients, needed: _parts(
         _push(*constants), tensors, gradients[0]

@@ -386,6 +386,14 @@ class Stream:
         _streams.append(self)
         return self
 
+    @classmethod
+    def from_external(cls, other):
+        version, pointer = other.__cuda_stream__()
+        assert version == 0
+        stream = cls()
+        stream.ptr = pointer
+        return stream
+
     def __exit__(self, *error):
         _streams.pop()
 
@@ -405,11 +413,6 @@ class Event:
 
     def synchronize(self):
         _waits()
-
-
-class ExternalStream(Stream):
-    def __init__(self, ptr, device_id=-1):
-        self.ptr = ptr
 
 
 Stream.null = Stream(null=True)
@@ -558,6 +561,60 @@ def _argument(x):
     raise TypeError(f"Unsupported type {type(x)}")
 
 
+# ---- sparse matrices -----------------------------------------------------------------------------
+
+
+class csr_matrix:
+    """The part of ``cupyx.scipy.sparse.csr_matrix`` that randla uses; `_host` is SciPy's."""
+
+    __module__ = "cupyx.scipy.sparse._csr"
+    format = "csr"
+
+    def __init__(self, arg, shape=None, dtype=None, copy=False):
+        import scipy.sparse
+
+        if isinstance(arg, tuple):
+            arg = tuple(map(_unwrap, arg))
+        self._host = scipy.sparse.csr_matrix(arg, shape=shape, dtype=dtype, copy=copy)
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    nnz = property(lambda self: self._host.nnz)
+    ndim = 2
+    data = property(lambda self: _wrap(self._host.data))
+    indices = property(lambda self: _wrap(self._host.indices))
+    indptr = property(lambda self: _wrap(self._host.indptr))
+    T = property(lambda self: csr_matrix(self._host.T.tocsr()))
+
+    @property
+    def has_canonical_format(self):
+        _waits()
+        return bool(self._host.has_canonical_format)
+
+    def sum_duplicates(self):
+        _waits()
+        self._host.sum_duplicates()
+
+    def tocsr(self, copy=False):
+        return self
+
+    def copy(self):
+        return csr_matrix(self._host.copy())
+
+    def astype(self, t):
+        return csr_matrix(self._host.astype(t))
+
+    def toarray(self):
+        return _wrap(self._host.toarray())
+
+    def get(self):
+        _waits()
+        return self._host
+
+    def __matmul__(self, x):
+        return _wrap(np.asfortranarray(self._host @ _unwrap(x)))  # as cuSPARSE leaves it
+
+
 # ---- the module ----------------------------------------------------------------------------------
 
 
@@ -574,11 +631,10 @@ def _build():
         name: _function(getattr(np.linalg, name), waits=name != "norm") for name in LINALG.split()
     }
     linalg |= {"cholesky": cholesky, "qr": qr}
-    scipy = [
-        _module("cupyx", errstate=errstate),
-        _module("cupyx.scipy"),
-        _module("cupyx.scipy.linalg", solve_triangular=solve_triangular),
-    ]
+    sparse = _module("cupyx.scipy.sparse", csr_matrix=csr_matrix)
+    triangular = _module("cupyx.scipy.linalg", solve_triangular=solve_triangular)
+    scipy = _module("cupyx.scipy", sparse=sparse, linalg=triangular)
+    cupyx = _module("cupyx", scipy=scipy, errstate=errstate)
     runtime = _module(
         "cupy.cuda.runtime",
         getDevice=lambda: 0,
@@ -592,7 +648,6 @@ def _build():
         "cupy.cuda",
         Device=Device,
         Stream=Stream,
-        ExternalStream=ExternalStream,
         Event=Event,
         get_elapsed_time=lambda begin, end: 1e3 * (end.time - begin.time),
         get_current_stream=lambda device_id=-1: _streams[-1],
@@ -620,8 +675,8 @@ def _build():
         fft=_module("cupy.fft"),
         record=record,
     )
-    cupy_modules = (cupy, cuda, runtime, device, cupy.linalg, cupy.fft)
-    return {m.__name__: m for m in (*cupy_modules, *scipy)}
+    members = (cupy, cuda, runtime, device, cupy.linalg, cupy.fft, cupyx, scipy, sparse, triangular)
+    return {m.__name__: m for m in members}
 
 
 MODULES = _build()

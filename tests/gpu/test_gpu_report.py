@@ -5,8 +5,10 @@ from pathlib import Path
 
 import processes
 import pytest
+import torch
 
 import randla.sketch
+import randla.torch
 
 SCRIPT = Path(__file__).parent.parent.parent / "asv_bench" / "gpu_report.py"
 
@@ -60,6 +62,25 @@ def test_cases_of_sketch(stand_in, report, monkeypatch):
         assert case.error(off, A) > case.allowed
 
 
+def test_cases_of_topk_soft(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    for kind in ("rank", "fermi", "shiva"):
+        values, training = report._soft(3, 40, kind, "float32")
+        assert report.run(stand_in, None, values)["error"] <= values.allowed
+        (x,) = values.make()
+        off = values.ours(stand_in.asarray(x)) * (1 + 1e-3)
+        assert values.error(off, x) > values.allowed
+        host = [torch.from_numpy(a) for a in training.make()]
+        y = host[0].requires_grad_()
+        ours = {"rank": lambda a: randla.torch.soft_rank(a, temperature=0.2)}.get(
+            kind, lambda a, kind=kind: randla.torch.soft_topk(a, 20, kind=kind, temperature=0.2)
+        )
+        found = torch.autograd.grad(ours(y), y, host[1])[0].numpy()
+        assert training.error(stand_in.asarray(found), *training.make()) <= training.allowed
+        assert training.error(stand_in.asarray(found * 1.001), *training.make()) > training.allowed
+        assert training.peers["torch"](torch, *host).shape == (3, 40)
+
+
 @pytest.mark.parametrize("method", ["cqrrpt", "cqrrt", "cholesky_qr"])
 def test_cases_of_qr(stand_in, report, monkeypatch, method):
     monkeypatch.setattr(report, "REPEATS", 1)
@@ -91,3 +112,14 @@ def test_without_a_gpu_it_says_so():
     done = processes.run(code)
     assert done.returncode == 1
     assert "no report: CuPy is missing" in done.stderr
+
+
+def test_cases_of_svd(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    for shape in ((150, 90), (90, 150)):
+        case = report._svd(*shape, 5, "float64", True)
+        found = report.run(stand_in, None, case)
+        assert 0 < found["error"] <= case.allowed
+        assert "cupy" in found["times"]
+        (A,) = case.make()
+        assert case.error(case.ours(stand_in.asarray(1.05 * A)), A) > case.allowed

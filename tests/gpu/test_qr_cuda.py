@@ -254,4 +254,4 @@ def test_nothing_of_the_length_of_a_crosses_the_bus(stand_in):
 def test_sketches_are_drawn_on_the_device(stand_in):
     record.clear()
     call(stand_in, stand_in.asarray(random_matrix((400, 16))), "cqrrt")
-    assert [name for name, _ in record.launches] == ["sketch_add", "sketch_finish"]
+    assert [name for name, _ in record.launches] == ["sketch_nonzeros", "sketch_collect"]

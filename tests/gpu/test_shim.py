@@ -456,7 +456,12 @@ def test_streams_of_launches_are_recorded(stand_in):
     f((1,), (1,), ())
     with stream:
         f((1,), (1,), ())
-    with stand_in.cuda.ExternalStream(77):
+
+    class Other:
+        def __cuda_stream__(self):
+            return 0, 77
+
+    with stand_in.cuda.Stream.from_external(Other()):
         _launch.Kernel(f)((1,), (1,), ())
         _launch.Kernel(f)((5, 0), (1,), ())  # nothing to do
     assert record.launches == [("f", 0), ("f", stream.ptr), ("f", 77)]

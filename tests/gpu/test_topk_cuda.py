@@ -430,7 +430,9 @@ import cupy_stand_in
 cp = cupy_stand_in.install()
 import randla
 from randla._cuda import _launch
-head, after, tail = _launch.source("topk").partition(sys.argv[1])
+header = (_launch.KERNELS / "topk.cuh").read_text()
+whole = _launch.source("topk").replace('#include "topk.cuh"', header)
+head, after, tail = whole.partition(sys.argv[1])
 assert tail.lstrip().startswith("__syncthreads();")
 code = head + after + tail.replace("__syncthreads();", "", 1)
 x = np.random.default_rng(1).integers(0, 1000, (2, 700)).astype(np.int32)

@@ -71,6 +71,21 @@ RL_API int rl_dspmm_tiled(int64_t n, int64_t p, int64_t count, const int64_t *of
                           const double *tiles, const double scalars[8], const double *x,
                           const double *z, double *y, double *w);
 
+/* A sparse matrix times a panel: op 'N': Y (m x l) = A X, op 'C': Y (n x l) = A^H X.  A: m x n, by rows (csc 0: m + 1
+ * pointers) or by columns (n + 1); indices in any order, repeated ones add up, all inside (the caller's promise).
+ * Panels: row-major, ldx, ldy >= max(1, l), not overlapping.  By at most `threads` threads (0: as many as are worth
+ * it), the same bits for any number.  Bound: entries (index + number + l numbers) bytes. */
+#define RL_SPMM_PANEL(p, T)                                                                 \
+  RL_API int rl_##p##spmm_panel(int csc, char op, int64_t m, int64_t n, int64_t l,          \
+                                const void *pointers, const void *indices, int index_bytes, \
+                                const T *a, const T *x, int64_t ldx, T *y, int64_t ldy,     \
+                                int threads);
+RL_SPMM_PANEL(s, float)
+RL_SPMM_PANEL(d, double)
+RL_SPMM_PANEL(c, rl_complex_float)
+RL_SPMM_PANEL(z, rl_complex_double)
+#undef RL_SPMM_PANEL
+
 #ifdef __cplusplus
 }
 #endif

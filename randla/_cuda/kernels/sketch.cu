@@ -1,13 +1,12 @@
 /* Products with sketching operators, whose entries are drawn where they are needed.
  *
  * Matrices come in batches (b, m, n), by rows or by columns: element (i, j) of matrix b lies at
- * b stride + i ld + j, or at b stride + i + j ld.  Sums have an order of their own, fixed by the sizes: panels of
- * rows, in each of which rows follow each other, and then the panels.  So results are the same in every run and on
- * every device; where one panel holds all rows, sums of sparse operators have the bits of the CPU.
+ * b stride + i ld + j, or at b stride + i + j ld.  Sums have an order of their own, fixed by the sizes, so results
+ * are the same in every run and on every device; those of sparse operators have the bits of the CPU.
  *
- *   sparse sign   a block has a tile W of the result in shared memory, 128 bytes wide, and a part of its rows, and
- *                 adds the rows of a panel to it: A is read as often as the rows have such parts.  Where they have
- *                 too many, the nonzeros are sorted by rows and each row of the result is one sum over A's.
+ *   sparse sign   the nonzeros are sorted by rows, and each row of the result is one sum over A's.  (Adding the rows
+ *                 of A to tiles of the result in shared memory instead reads A once, and took five times as long on
+ *                 an H100: each addition waits for the one before it.)
  *   adjoint       a gather
  *   SRHT          chunks of columns of U in shared memory: see native/src/sketch.c
  *   dense         blocks of U, which cuBLAS multiplies with
@@ -19,15 +18,12 @@
 
 enum {
   THREADS = 256,
-  COLUMNS = 128 / sizeof(REAL), /* of a tile */
-  WORKERS = THREADS / COLUMNS,  /* threads that have one column of it */
-  STEP = 32,                    /* rows of A that stand in shared memory at once */
-  PARTS = 16,                   /* parts of the rows that are drawn at once */
-  GATHERED = 8,                 /* the same, of the adjoint */
-  GATHER_ROWS = 256,            /* at most */
-  EACH = 4,                     /* results of a thread, at most */
-  NARROW = 4,                   /* columns of a transform */
-  LONGEST = 1 << 14             /* bytes of one of its columns */
+  DEEP = 8,          /* rows that a thread of a sparse product has on their way */
+  GATHERED = 8,      /* parts of the rows that the adjoint draws at once */
+  GATHER_ROWS = 256, /* at most */
+  EACH = 4,          /* results of a thread, at most */
+  NARROW = 4,        /* columns of a transform */
+  LONGEST = 1 << 14  /* bytes of one of its columns */
 };
 
 static __device__ __forceinline__ float product(float a, float b) { return __fmul_rn(a, b); }
@@ -85,12 +81,6 @@ static __device__ void draw_codes(const Operator &s, int64_t i, int64_t t, int64
   }
 }
 
-/* Part of which a row of the operator is. */
-static __device__ int64_t part_of(const Operator &s, int64_t row) {
-  const int64_t each = s.d / s.nnz, longer = s.d % s.nnz, in_longer = longer * (each + 1);
-  return row < in_longer ? row / (each + 1) : longer + (row - in_longer) / each;
-}
-
 /* Packed sums of a panel, in the layout of the result. */
 static __device__ REAL *partial(REAL *sums, int64_t number, int64_t rows, int64_t n, bool by_rows,
                                 int64_t k, int64_t j) {
@@ -98,64 +88,6 @@ static __device__ REAL *partial(REAL *sums, int64_t number, int64_t rows, int64_
 }
 
 /* ---- sparse sign ----------------------------------------------------------------------------------------- */
-
-/* Sums of panels: blocks for (b, panel, tile of columns, range of rows).  Those of the first panel go on from y
- * where there is one.  Bound: a read-add-store of W in shared memory for each nonzero, and the time that one takes
- * where a column has few of them. */
-extern "C" __global__ void __launch_bounds__(THREADS)
-    sketch_add(OPERATOR_ARGUMENTS, REAL *x, int64_t ldx, int64_t stridex, REAL *y, int64_t ldy,
-               int64_t stridey, int by_rows, int64_t n, int64_t items, int64_t panels,
-               int64_t panel, int64_t tiles, int64_t ranges, int64_t range, REAL *sums) {
-  RL_DYNAMIC_SHARED(REAL, W);
-  __shared__ REAL tile[STEP][COLUMNS + 1];
-  __shared__ int32_t codes[STEP][PARTS];
-  const Operator s = OPERATOR;
-  const Batch in = {x, ldx, stridex, by_rows != 0}, out = {y, ldy, stridey, by_rows != 0};
-  const int tid = threadIdx.x, c = tid % COLUMNS, worker = tid / COLUMNS;
-  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
-    const int64_t k0 = item % ranges * range, height = least(range, rows - k0);
-    const int64_t j0 = item / ranges % tiles * COLUMNS, width = least(COLUMNS, n - j0);
-    const int64_t number = item / (ranges * tiles), p = number % panels, b = number / panels;
-    const int64_t t_first = part_of(s, row + k0) / 4 * 4,
-                  t_end = part_of(s, row + k0 + height - 1) + 1;
-    for (int64_t e = tid; e < height * COLUMNS; e += THREADS) {
-      const int64_t k = by_rows ? e / COLUMNS : e % height, j = by_rows ? e % COLUMNS : e / height;
-      W[k * COLUMNS + j] = y && p == 0 && j < width ? *out.at(b, k0 + k, j0 + j) : (REAL)0;
-    }
-    const int64_t end = least((p + 1) * panel, columns);
-    for (int64_t i0 = p * panel; i0 < end; i0 += STEP) {
-      const int here = (int)least(STEP, end - i0);
-      __syncthreads(); /* W is there; the last rows have been added */
-      for (int e = tid; e < STEP * COLUMNS; e += THREADS) {
-        const int i = by_rows ? e / COLUMNS : e % STEP, j = by_rows ? e % COLUMNS : e / STEP;
-        tile[i][j] = i < here && j < width ? *in.at(b, i0 + i, j0 + j) : (REAL)0;
-      }
-      for (int64_t t0 = t_first; t0 < t_end; t0 += PARTS) {
-        if (t0 > t_first) __syncthreads();
-        const int together = (int)least(PARTS, t_end - t0), fours = (together + 3) / 4;
-        for (int e = tid; e < STEP * fours; e += THREADS)
-          draw_codes(s, i0 + e / fours, t0 + e % fours * 4, k0, height,
-                     &codes[e / fours][e % fours * 4]);
-        __syncthreads();
-        /* parts have rows of their own, and a thread has all rows of one part and column */
-        for (int t = worker; t < together; t += WORKERS)
-          for (int i = 0; i < here; i++) {
-            const int32_t code = codes[i][t];
-            if (code < 0) continue;
-            REAL *const w = W + (code >> 1) * COLUMNS + c;
-            *w = sum(*w, with_sign(code, tile[i][c]));
-          }
-      }
-    }
-    __syncthreads();
-    for (int64_t e = tid; e < height * COLUMNS; e += THREADS) {
-      const int64_t k = by_rows ? e / COLUMNS : e % height, j = by_rows ? e % COLUMNS : e / height;
-      if (j < width)
-        *partial(sums, p + panels * b, rows, n, by_rows, k0 + k, j0 + j) = W[k * COLUMNS + j];
-    }
-    __syncthreads();
-  }
-}
 
 /* Y from the sums of the panels, in their order: `outer` lines of `inner` elements each. */
 extern "C" __global__ void __launch_bounds__(THREADS)
@@ -172,17 +104,17 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   }
 }
 
-/* The nonzeros of some columns from `first` on as words that sort by rows, then columns:
- * row << 32 | column << 1 | minus; those outside of the block come last. */
+/* The nonzeros as words that sort by rows, then columns: row << 32 | column << 1 | minus; those outside of the
+ * block come last. */
 extern "C" __global__ void __launch_bounds__(THREADS)
-    sketch_nonzeros(OPERATOR_ARGUMENTS, int64_t items, int64_t first, uint64_t *found) {
+    sketch_nonzeros(OPERATOR_ARGUMENTS, int64_t items, uint64_t *found) {
   const Operator s = OPERATOR;
   const int64_t fours = (nnz + 3) / 4;
   for (int64_t e = (int64_t)blockIdx.x * THREADS + threadIdx.x; e < items;
        e += (int64_t)gridDim.x * THREADS) {
     const int64_t i = e / fours, t = e % fours * 4;
     int32_t codes[4];
-    draw_codes(s, first + i, t, 0, rows, codes);
+    draw_codes(s, i, t, 0, rows, codes);
     for (int w = 0; w < 4 && t + w < nnz; w++)
       found[i * nnz + t + w] = codes[w] < 0 ? ~(uint64_t)0
                                             : (uint64_t)(codes[w] >> 1) << 32 | (uint64_t)i << 1 |
@@ -203,29 +135,51 @@ static __device__ int64_t begin_of(const uint64_t *sorted, int64_t count, uint64
   return low;
 }
 
-/* sums = U A, or more of it, by the sorted nonzeros of columns from `first` on: blocks for (b, tile of columns, row).
- * Bound: the cache's bandwidth, as A is read nnz times from there. */
+/* Y = alpha U A (+ Y) by the sorted nonzeros of columns from `first` on, A's rows contiguous: blocks for (b, `high`
+ * rows of Y, tile of `wide` columns), high wide = THREADS.  Until the `last` columns, the result stands in `sums`;
+ * with `goes_on` it begins at Y.  A thread adds the rows of A in their order, as the CPU does, and has DEEP of them
+ * on their way.  Bound: the L2 cache, from which A is read nnz times, as all rows of Y go through A at one pace:
+ * it comes from memory once. */
 extern "C" __global__ void __launch_bounds__(THREADS)
-    sketch_collect(const uint64_t *sorted, int64_t count, int64_t first, REAL *x, int64_t ldx,
+    sketch_collect(const uint64_t *sorted, int64_t count, const REAL *x, int64_t ldx,
                    int64_t stridex, REAL *y, int64_t ldy, int64_t stridey, int by_rows, int64_t n,
-                   int64_t rows, int64_t items, int64_t tiles, REAL *sums) {
-  __shared__ int64_t range[2];
-  const Batch in = {x, ldx, stridex, by_rows != 0}, out = {y, ldy, stridey, by_rows != 0};
+                   int64_t rows, int64_t items, int64_t tiles, int wide, int begins, int last,
+                   int goes_on, double alpha, int add, REAL *sums) {
+  __shared__ int64_t begin[THREADS + 1];
+  const Batch out = {y, ldy, stridey, by_rows != 0};
+  const int high = THREADS / wide, r = threadIdx.x / wide;
+  const int64_t groups = (rows + high - 1) / high;
   for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
-    const int64_t k = item % rows, j = item / rows % tiles * blockDim.x + threadIdx.x;
-    const int64_t b = item / (rows * tiles);
+    const int64_t k0 = item % groups * high, b = item / (groups * tiles);
+    const int64_t j = item / groups % tiles * wide + threadIdx.x % wide, k = k0 + r;
     __syncthreads();
-    if (threadIdx.x < 2) range[threadIdx.x] = begin_of(sorted, count, (uint64_t)k + threadIdx.x);
+    for (int e = threadIdx.x; e <= high; e += THREADS)
+      begin[e] = begin_of(sorted, count, (uint64_t)(k0 + e));
     __syncthreads();
-    if (j >= n) continue;
-    REAL *const to = partial(sums, b, rows, n, by_rows, k, j);
-    REAL total = first > 0 ? *to : y ? *out.at(b, k, j) : (REAL)0;
-    for (int64_t q = range[0]; q < range[1]; q++) {
-      const uint64_t found = sorted[q];
-      const int64_t i = first + (int64_t)((found & 0xffffffffu) >> 1);
-      total = sum(total, with_sign((int32_t)(found & 1), *in.at(b, i, j)));
+    if (j >= n || k >= rows) continue;
+    const REAL *const a = x + b * stridex + j;
+    REAL *const partly = sums + (b * rows + k) * n + j;
+    REAL total = !begins ? *partly : goes_on ? *out.at(b, k, j) : (REAL)0;
+    int64_t q = begin[r];
+    const int64_t end = begin[r + 1];
+    for (; q + DEEP <= end; q += DEEP) {
+      REAL term[DEEP];
+#pragma unroll
+      for (int u = 0; u < DEEP; u++) {
+        const uint32_t found = (uint32_t)sorted[q + u];
+        term[u] = with_sign((int32_t)(found & 1), a[(int64_t)(found >> 1) * ldx]);
+      }
+#pragma unroll
+      for (int u = 0; u < DEEP; u++) total = sum(total, term[u]);
     }
-    *to = total;
+    for (; q < end; q++) {
+      const uint32_t found = (uint32_t)sorted[q];
+      total = sum(total, with_sign((int32_t)(found & 1), a[(int64_t)(found >> 1) * ldx]));
+    }
+    if (last)
+      deliver(out.at(b, k, j), (REAL)alpha, total, add);
+    else
+      *partly = total;
   }
 }
 
@@ -416,9 +370,10 @@ static __device__ int normals(const uint32_t word[4], int single, REAL x[4]) {
   return 2;
 }
 
-/* u = U^T, columns x rows by rows: a thread for each block of words. */
+/* u = U^T, columns x rows by rows: a thread for each block of words.  With `subs`, each column is a sub-stream of its
+ * own, from the first one on. */
 extern "C" __global__ void __launch_bounds__(THREADS)
-    sketch_normals(OPERATOR_ARGUMENTS, int single, int64_t items, REAL *u) {
+    sketch_normals(OPERATOR_ARGUMENTS, int single, int subs, int64_t items, REAL *u) {
   const Operator s = OPERATOR;
   const int64_t per = single ? 4 : 2, first = row / per,
                 blocks = (row + rows - 1) / per - first + 1;
@@ -427,7 +382,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int64_t i = e / blocks, block = first + e % blocks;
     uint32_t word[4];
     REAL x[4];
-    s.words((uint64_t)(column + i) * (uint64_t)((d + per - 1) / per) + (uint64_t)block, word);
+    const uint64_t before = subs ? 0 : (uint64_t)(column + i) * (uint64_t)((d + per - 1) / per);
+    rl_philox_block(key, offset, s.kind, s.sub + (subs ? (uint32_t)i : 0), before + (uint64_t)block,
+                    word);
     const int count = normals(word, single, x);
     for (int q = 0; q < count; q++) {
       const int64_t k = block * per + q - row;
