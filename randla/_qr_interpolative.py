@@ -131,9 +131,9 @@ def interpolative(
     -----
     With ``A[:, P] = Q [R11 R12; 0 R22]`` the coefficients of the other columns are
     ``R11^-1 R12``, and the error is ``norm(R22)`` [1]_.  The cost is that of `qr` with ``k``: a
-    sketch of A, and ``4 m n k`` flops.  With `fast`, the factors are those of a sketch of ``2 k``
-    (at least ``k + 8``) rows [2]_, at ``O(n k**2)`` beyond the sketch; the error is larger by a
-    small factor.
+    sketch of A, and ``4 m n k`` flops.  With `fast`, the factors are those of a sketch of ``4 k``
+    (at least ``k + 8``) rows [2]_, at ``O(n k**2)`` beyond the sketch; the error is larger by some
+    15 %.
 
     References
     ----------
@@ -325,7 +325,7 @@ def _columns(
     if fast:
         from .sketch import SparseSign
 
-        d = max(2 * (k or n), (k or n) + 8)
+        d = max(4 * k, k + 8) if k else 2 * n
         if d < m:
             A = SparseSign(d, m, rng=stream) @ A
     # by blocks or by LAPACK, the pivots of a sketch are its own
