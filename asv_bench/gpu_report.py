@@ -582,7 +582,10 @@ def main() -> None:
     device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     versions = f"CuPy {cupy.__version__}, CUDA {cupy.cuda.runtime.runtimeGetVersion()}"
     versions += f", torch {torch.__version__}" if torch is not None else ", no torch with CUDA"
-    rows, wrong = [], []
+    name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+    target = arguments.output or PAGES / f"gpu-{name}.md"
+    rows: list[tuple[Case, dict[str, Any]]] = []
+    wrong: list[str] = []
     for case in CASES[:: 8 if arguments.quick else 1]:
         if arguments.stems is not None and case.stem not in arguments.stems:
             continue
@@ -595,11 +598,9 @@ def main() -> None:
             continue
         print(case.stem, case.title, found, flush=True)
         rows.append((case, found))
+        target.write_text(page(device, versions, rows))  # it takes minutes, and may be ended
         if not found["error"] <= case.allowed:
             wrong.append(case.title)
-    name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
-    target = arguments.output or PAGES / f"gpu-{name}.md"
-    target.write_text(page(device, versions, rows))
     print(f"wrote {target}")
     if wrong:
         sys.exit(f"wrong results: {wrong}")
