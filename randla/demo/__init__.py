@@ -12,7 +12,7 @@ import time
 
 from ._report import Demo, conditions, draw
 
-SECTIONS = ("expm", "expm_multiply", "matmul", "sketch", "topk")
+SECTIONS = ("expm", "expm_multiply", "matmul", "sketch", "svd", "topk")
 
 
 def run(*, quick: bool = False, figure: str = "demo-randla.png") -> int:
