@@ -85,7 +85,9 @@ plt.show()
 
 chosen = images[np.linspace(0, len(images) - 1, 8).astype(int)]
 counts = [count for count in (2, 10, 50) if count <= k]
-fig, axes = plt.subplots(len(counts) + 1, 8, figsize=(10, 1.4 * len(counts) + 1.6))
+fig, axes = plt.subplots(
+    len(counts) + 1, 8, figsize=(9, 1.2 * len(counts) + 1.3), layout="constrained"
+)
 rows = {"image": chosen}
 for count in counts:
     scores = ours.transform(chosen)
