@@ -19,6 +19,7 @@ SECTIONS = (
     "qr",
     "qr_lstsq",
     "sketch",
+    "svd",
     "topk",
     "topk_soft",
 )

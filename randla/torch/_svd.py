@@ -387,11 +387,27 @@ def randomized_svd(
     ----------
     A : Tensor, shape (..., m, n)
         Dense, on the CPU or a GPU.
-    k, rtol, max_rank, n_oversamples, n_iter, method, precision, center, rng
-        As for `randla.randomized_svd`.  In traced code `rng` must be an int or a Stream.
+    k : int, optional
+        Rank; either `k` or `rtol` must be given.
+    rtol : float, optional
+        Relative error, for one matrix.
+    max_rank : int, optional
+        Largest rank, with `rtol`.
+    n_oversamples : int, default 10
+        Columns beyond k.
+    n_iter : int or "auto", default "auto"
+        Iterations.
+    method : str, default "auto"
+        As for `randla.randomized_svd`.
+    precision : str, default "auto"
+        As for `randla.randomized_svd`.
+    center : bool, default False
+        Decompose A minus the means of its columns.
     M : Tensor, optional
         Decompose ``A - M``; M broadcasts, so that a row of means may be given, as for
         `torch.svd_lowrank`.
+    rng : None, int, Generator, SeedSequence or Stream, optional
+        Source of the Gaussian columns.  In traced code an int or a Stream.
 
     Returns
     -------
@@ -474,8 +490,22 @@ def pca(
     ----------
     A : Tensor, shape (..., m, n)
         Rows are samples.
-    k, rtol, max_rank, n_oversamples, n_iter, method, precision, rng
+    k : int, optional
+        Components; either `k` or `rtol` must be given.
+    rtol : float, optional
+        Relative error, for one matrix.
+    max_rank : int, optional
+        Largest rank, with `rtol`.
+    n_oversamples : int, default 10
+        Columns beyond k.
+    n_iter : int or "auto", default "auto"
+        Iterations.
+    method : str, default "auto"
         As for `randla.pca`.
+    precision : str, default "auto"
+        As for `randla.pca`.
+    rng : None, int, Generator, SeedSequence or Stream, optional
+        Source of the Gaussian columns.
 
     Returns
     -------
@@ -491,7 +521,7 @@ def pca(
     --------
     >>> import torch, randla.torch
     >>> A = torch.tensor([[1.0, 0.0], [3.0, 0.0], [2.0, 0.5]])
-    >>> randla.torch.pca(A, 1).explained_variance
+    >>> randla.torch.pca(A, 1).explained_variance.round(decimals=4)
     tensor([1.])
     """
     if not isinstance(A, Tensor):
@@ -537,8 +567,18 @@ def randomized_range_finder(
     ----------
     A : Tensor, shape (..., m, n)
         Matrices.
-    k, rtol, n_oversamples, n_iter, rng, return_info
-        As for `randla.randomized_range_finder`.
+    k : int, optional
+        Q has ``k + n_oversamples`` columns; either `k` or `rtol` must be given.
+    rtol : float, optional
+        Relative error, for one matrix.
+    n_oversamples : int, default 10
+        Columns beyond k.
+    n_iter : int or "auto", default "auto"
+        Iterations.
+    rng : None, int, Generator, SeedSequence or Stream, optional
+        Source of the Gaussian columns.
+    return_info : bool, default False
+        Also return an `SVDInfo`.
 
     Returns
     -------
