@@ -141,6 +141,10 @@ int main(void) {
     faults_qr_d();
     faults_qr_c();
     faults_qr_z();
+    faults_matmul_s();
+    faults_matmul_d();
+    faults_matmul_c();
+    faults_matmul_z();
     faults_topk();
     faults_sketch_tensor();
     faults_sketch();
