@@ -288,6 +288,43 @@ def _autograd(batch: int, n: int) -> Case:
     )
 
 
+# ---- matmul --------------------------------------------------------------------------------------
+
+
+def _matmul(n: int, dtype: str, algorithm: str, levels: int | None) -> Case:
+    """Square products.
+
+    Peers as they are set by default: cuBLAS in float32, without TF32 (torch: since 1.12 off; CuPy:
+    unless CUPY_TF32 is set), which the error of ours would show too.
+    """
+
+    def make() -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng(0)
+        return tuple(rng.standard_normal((n, n)).astype(dtype) for _ in range(2))
+
+    def error(result: Any, a: np.ndarray, b: np.ndarray) -> float:
+        """Largest difference of some rows from the product in double precision, in roundings."""
+        some = slice(None, None, max(1, n // 32))
+        exact = a[some].astype(np.float64) @ b.astype(np.float64)
+        difference = np.abs(result[some].get() - exact).max() / np.abs(exact).max()
+        return float(difference / np.finfo(dtype).eps)
+
+    like = algorithm if levels is None else f"{algorithm}, {levels} level"
+    return Case(
+        "matmul",
+        f"{like}, {n} x {n}, {dtype}",
+        make,
+        lambda a, b: randla.matmul(a, b, algorithm=algorithm, levels=levels),
+        error,
+        5.0 * n**0.5,
+        {
+            "torch": lambda torch, a, b: torch.matmul(a, b),
+            "cupy": lambda cupy, a, b: cupy.matmul(a, b),
+        },
+        lambda a, b: 3 * a.nbytes,
+    )
+
+
 # ---- sketch --------------------------------------------------------------------------------------
 
 
@@ -481,6 +518,12 @@ CASES = [
     _qr(20_000, 500, "float64", "cqrrpt"),
     _qr(20_000, 500, "float64", "cqrrpt", "F"),
     _qr(20_000, 500, "float64", "householder"),
+    *(
+        _matmul(n, dtype, algorithm, levels)
+        for dtype in ("float32", "float64")
+        for n in (2048, 8192)
+        for algorithm, levels in (("auto", None), ("winograd", 1))
+    ),
     _topk(1, 10_000_000, 1000, "float32", _constant),
     _topk(1024, 4096, 64, "float32", _constant),
     *(

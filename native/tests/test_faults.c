@@ -149,6 +149,10 @@ int main(void) {
     faults_svd_d();
     faults_svd_c();
     faults_svd_z();
+    faults_matmul_s();
+    faults_matmul_d();
+    faults_matmul_c();
+    faults_matmul_z();
     faults_topk();
     faults_sketch_tensor();
     faults_sketch();

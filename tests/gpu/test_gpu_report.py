@@ -62,6 +62,18 @@ def test_cases_of_sketch(stand_in, report, monkeypatch):
         assert case.error(off, A) > case.allowed
 
 
+def test_cases_of_matmul(stand_in, report, monkeypatch):
+    monkeypatch.setattr(report, "REPEATS", 1)
+    for algorithm, levels in (("auto", None), ("winograd", 1)):
+        case = report._matmul(48, "float32", algorithm, levels)
+        found = report.run(stand_in, None, case)
+        assert found["error"] <= case.allowed
+        assert "cupy" in found["times"]
+        host = case.make()
+        off = case.ours(*(stand_in.asarray(x) for x in host)) * (1 + 1e-4)
+        assert case.error(off, *host) > case.allowed
+
+
 def test_cases_of_topk_soft(stand_in, report, monkeypatch):
     monkeypatch.setattr(report, "REPEATS", 1)
     for kind in ("rank", "fermi", "shiva"):
