@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ._core import dispatch
+from ._core import dispatch, validate
 
 #: Columns of the identity that an operator is asked for at a time.
 _PANEL = 64
+#: Right-hand sides from which on our sparse product is faster than SciPy's.
+_WIDE = 4
 
 
 def is_complex(xp: Any, X: Any) -> bool:
@@ -110,23 +112,40 @@ class Native(Dense):
 
 
 class Sparse(Dense):
-    """A sparse array of SciPy, CSR or CSC."""
+    """A sparse array of SciPy, CSR or CSC, whose indices are inside."""
 
     def __init__(self, xp: Any, A: Any) -> None:
         self.xp, self.A, self.shape, self.entries = xp, A, tuple(A.shape), A.nnz
         self._transposed = A.T
+        wide = np.int64 if max(A.indptr.itemsize, A.indices.itemsize) > 4 else np.int32
+        self._arrays = (
+            *(validate.packed(x, wide) for x in (A.indptr, A.indices)),
+            validate.packed(A.data, A.dtype),
+        )
 
     @property
     def H(self) -> Sparse:
         """The adjoint."""
         return Sparse(self.xp, self.A.T.conj() if self.A.dtype.kind == "c" else self.A.T)
 
+    def _panel(self, X: Any, adjoint: bool) -> Any:
+        """A product of several vectors, which takes half of SciPy's time; None for few."""
+        if X.shape[1] < _WIDE:
+            return None
+        product = dispatch.backend("numpy").svd.sparse_product
+        packed = np.ascontiguousarray(X)
+        return product(*self._arrays, self.shape, packed, adjoint, self.A.format == "csc")
+
     def forward(self, X: Any) -> Any:
         """M X."""
-        return self.A @ X
+        Y = self._panel(X, False)
+        return self.A @ X if Y is None else Y
 
     def adjoint(self, Y: Any) -> Any:
         """M^H Y."""
+        X = self._panel(Y, True)
+        if X is not None:
+            return X
         return conjugate(self.xp, self._transposed @ conjugate(self.xp, Y))
 
     def sketch(self, S: Any) -> np.ndarray:

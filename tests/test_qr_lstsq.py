@@ -300,7 +300,7 @@ def sparse(m, n, density=0.02, seed=0, dtype="float64"):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3000, 40), (100, 60), (40, 400)])
 def test_sparse_arrays(shape, dtype):
-    A, b = sparse(*shape, dtype=dtype), random_matrix((shape[0], 2), dtype, 1)
+    A, b = sparse(*shape, dtype=dtype), random_matrix((shape[0], 5), dtype, 1)
     wanted = np.linalg.lstsq(A.toarray(), b, rcond=None)[0]
     tolerance = 1e4 * np.finfo(dtype).eps
     for matrix in (A, A.tocsc(), A.tocoo()):
@@ -309,6 +309,8 @@ def test_sparse_arrays(shape, dtype):
             assert result.x.dtype == dtype
             assert result.rank == min(shape)
             np.testing.assert_allclose(result.x, wanted, atol=tolerance * np.abs(wanted).max())
+            few = randla.lstsq(matrix, b[:, :1], method=method, rng=0)  # by SciPy's product
+            np.testing.assert_allclose(few.x, wanted[:, :1], atol=tolerance * np.abs(wanted).max())
 
 
 def test_sparse_integers_and_broken_indices():
