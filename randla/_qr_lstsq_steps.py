@@ -7,6 +7,7 @@ wide.  Blocks of vectors are matrices, one vector in each column.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -212,8 +213,21 @@ class Triangle:
         self.R: Any = np.ascontiguousarray(R.T)  # packed, as the core takes it
         if not self._native:
             self.R = self._xp.asarray(np.ascontiguousarray(R), device=device_of(like))
-        self.frobenius, self.largest, smallest = _singular_values(R)
-        self.cond = self.largest / smallest
+        self.frobenius = float(np.linalg.norm(R))
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        return _singular_values(self._host, self.frobenius)
+
+    @property
+    def largest(self) -> float:
+        """Largest singular value, about."""
+        return self._extremes[0]
+
+    @property
+    def cond(self) -> float:
+        """Condition number, about."""
+        return self._extremes[0] / self._extremes[1]
 
     def apply(self, Y: Any) -> Any:
         """R^-1 Y."""
@@ -252,7 +266,7 @@ class Triangle:
             return Singular.estimate(s, Vh @ host, x_norm, r_norm)
         found = np.zeros(host.shape[1])
         for j, g in enumerate(host.T):
-            size = max(x_norm[j] * self.largest, r_norm[j])
+            size = max(x_norm[j] * self.frobenius, r_norm[j])
             if not size:
                 continue
             stacked = np.concatenate(
@@ -325,13 +339,12 @@ def triangular_solve(xp: Any, R: Any, Y: Any, adjoint: bool) -> Any:
     return xp.linalg.solve(R, Y)
 
 
-def _singular_values(R: np.ndarray) -> tuple[float, float, float]:
-    """Frobenius norm of a triangle, estimates of its largest and least singular value.
+def _singular_values(R: np.ndarray, frobenius: float) -> tuple[float, float]:
+    """Estimates of the largest and the least singular value of a triangle.
 
     By the power method with R^H R and its inverse, 8 steps from a fixed vector.
     """
     n = len(R)
-    frobenius = float(np.linalg.norm(R))
     binding = dispatch.backend("numpy").qr_lstsq
     packed = np.ascontiguousarray(R.T)
     x = np.cos(1.0 + np.arange(n) ** 2).astype(R.dtype)
@@ -352,7 +365,7 @@ def _singular_values(R: np.ndarray) -> tuple[float, float, float]:
                     smallest = min(smallest, 1 / float(np.linalg.norm(y)))
     if not math.isfinite(smallest) or smallest <= 0:
         smallest = largest * float(np.finfo(R.dtype).eps)
-    return frobenius, largest, smallest
+    return largest, smallest
 
 
 def preconditioner(R: np.ndarray, rcond: float, like: Any) -> Triangle | Singular | None:
