@@ -147,8 +147,8 @@ def lstsq(
     The certificate is Karlson and Walden's estimate, with R in place of A:
     ``norm((norm(x)^2 R^H R + norm(r)^2 I)^(-1/2) A^H r) / norm(R)``, r = b - A x, within a factor
     of 2 or so; and, where the sketch has no full rank, a bound of what lies outside of its row
-    space, which a bad sketch would lose.  What is not confirmed goes to pivoted QR; of a sparse array or an operator
-    another sketch is tried.
+    space, which a bad sketch would lose.  What is not confirmed goes to pivoted QR; of a sparse
+    array or an operator another sketch is tried.
 
     A ridge penalty adds rows ``damp I`` to A, and `rank` and ``backward_error`` are those of the
     matrix with them; ``residual_norm`` is of `A` alone.
