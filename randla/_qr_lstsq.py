@@ -146,8 +146,9 @@ def lstsq(
 
     The certificate is Karlson and Walden's estimate, with R in place of A:
     ``norm((norm(x)^2 R^H R + norm(r)^2 I)^(-1/2) A^H r) / norm(R)``, r = b - A x, within a factor
-    of 2 or so.  What it does not confirm goes to pivoted QR; of a sparse array or an operator
-    another sketch is tried.
+    of 2 or so; and, where the sketch has no full rank, a bound of what lies outside of its row
+    space, which a bad sketch would lose.  What is not confirmed goes to pivoted QR; of a sparse
+    array or an operator another sketch is tried.
 
     A ridge penalty adds rows ``damp I`` to A, and `rank` and ``backward_error`` are those of the
     matrix with them; ``residual_norm`` is of `A` alone.
@@ -497,7 +498,7 @@ def _iterated(
         return _Found(x, steps.norms(xp, B), 0, method, 1, 0, 0.0), alpha
     Z = np.ascontiguousarray(T[:short, short:])
     start = None if wide else N.left(xp.asarray(Z, device=steps.device_of(like)))
-    run = _Run(M, N, damp, eps, tol, method, 0.0 if S is None else short / d)
+    run = _Run(M, N, damp, eps, tol, method, 0.0 if S is None else short / d, rcond)
     return (run.wide(B) if wide else run.tall(B, start)), alpha
 
 
@@ -512,6 +513,7 @@ class _Run:
     tol: float
     method: str
     ratio: float  # n / d
+    rcond: float
 
     def _correct(self, C: Any, stop: Any) -> tuple[Any, int]:
         """Y with (N^H (M^H M + damp^2) N) Y = C."""
@@ -544,7 +546,8 @@ class _Run:
             size = N.frobenius * xp.sqrt(x_norm**2 + (both / N.largest) ** 2)
             bound = _ratio(steps.norms(xp, C), size)
             if bound <= self.tol / 4:
-                return self._found(X, r_norm, count, bound)
+                error = bound
+                break
             last = refinement == _REFINEMENTS
             if refinement >= 2 or last:
                 error = float(np.max(N.backward_error(G, x_norm, both)))
@@ -556,7 +559,20 @@ class _Run:
                 stop = xp.where(stop > stable, stop, stable)
             Y, done = self._correct(C, stop)
             X, count = X + N.apply(Y), count + done
+        if self._lost(xp.where(both > 0, both, xp.ones_like(both)), lambda: G - N.project(G)):
+            error = math.inf
         return self._found(X, r_norm, count, error)
+
+    def _lost(self, size: Any, outside: Any) -> bool:
+        """Whether the sketch lost a direction that counts.
+
+        What M maps outside of the row space that was found is at most rcond times its norm, times
+        `size`; a certificate that looks inside alone would not see more.
+        """
+        if not isinstance(self.N, steps.Singular):
+            return False
+        found = _ratio(steps.norms(self.M.xp, outside()), self.N.largest * size)
+        return not found <= 10 * max(self.rcond, self.M.shape[1] * self.eps)
 
     def wide(self, B: Any) -> _Found:
         """The shortest solution: x = M z, with damp of (x, e) for A x + damp e = b."""
@@ -580,6 +596,10 @@ class _Run:
             Z = N.apply(Y)
             X, E = M.forward(Z) + (0 if X is None else X), E + self.damp * Z
             count += done
+        rest = R - N.project(R)
+        size = steps.norms(xp, rest)
+        if self._lost(xp.where(size > 0, size, xp.ones_like(size)), lambda: M.forward(rest)):
+            error = math.inf
         return self._found(X, r_norm, count, error)
 
 

@@ -147,6 +147,30 @@ def test_without_full_rank_the_shortest_solution(shape, method):
     np.testing.assert_allclose(result.residual_norm, np.linalg.norm(b - A @ wanted, axis=0))
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_sketch_that_loses_columns_is_found_out(monkeypatch, wide):
+    """With one nonzero in a column, rows of a unit matrix meet, and the sketch has less rank."""
+    A = np.zeros((4000, 60))
+    A[:60] = np.eye(60)
+    A = A.T.copy() if wide else A
+    b = np.arange(1.0, len(A) + 1)
+    wanted = np.linalg.lstsq(A, b, rcond=None)[0]
+    bad = randla.sketch.SparseSign
+
+    def sketch(d, m, rng):
+        return bad(d, m, 1, rng=rng)
+
+    monkeypatch.setattr(randla.sketch, "SparseSign", sketch)
+    for method in ("spir", "fossils"):
+        result = randla.lstsq(A, b, method=method, rng=0)
+        assert result.info.method == "qr"
+        assert result.info.attempts == 2
+        assert result.rank == 60
+        np.testing.assert_allclose(result.x, wanted, atol=1e-10)
+        with pytest.warns(randla.AccuracyWarning, match="of inf"):  # nothing to fall back on
+            randla.lstsq(scipy.sparse.csr_array(A), b, method=method, rng=0)
+
+
 def test_rcond_is_that_of_numpy():
     A, b = problem(500, 20, 1e10, 0.1)
     s = np.linalg.svd(A, compute_uv=False)
@@ -300,7 +324,7 @@ def sparse(m, n, density=0.02, seed=0, dtype="float64"):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3000, 40), (100, 60), (40, 400)])
 def test_sparse_arrays(shape, dtype):
-    A, b = sparse(*shape, dtype=dtype), random_matrix((shape[0], 2), dtype, 1)
+    A, b = sparse(*shape, dtype=dtype), random_matrix((shape[0], 5), dtype, 1)
     wanted = np.linalg.lstsq(A.toarray(), b, rcond=None)[0]
     tolerance = 1e4 * np.finfo(dtype).eps
     for matrix in (A, A.tocsc(), A.tocoo()):
@@ -309,6 +333,8 @@ def test_sparse_arrays(shape, dtype):
             assert result.x.dtype == dtype
             assert result.rank == min(shape)
             np.testing.assert_allclose(result.x, wanted, atol=tolerance * np.abs(wanted).max())
+            few = randla.lstsq(matrix, b[:, :1], method=method, rng=0)  # by SciPy's product
+            np.testing.assert_allclose(few.x, wanted[:, :1], atol=tolerance * np.abs(wanted).max())
 
 
 def test_sparse_integers_and_broken_indices():
