@@ -20,8 +20,16 @@ COLOURS = {
     "NumPy": "#0072B2",
     "torch": "#009E73",
     "JAX": "#CC79A7",
+    "scikit-learn": "#56B4E9",
 }
-MARKERS = {"randla": "o", "SciPy": "s", "NumPy": "s", "torch": "^", "JAX": "D"}
+MARKERS = {
+    "randla": "o",
+    "SciPy": "s",
+    "NumPy": "s",
+    "torch": "^",
+    "JAX": "D",
+    "scikit-learn": "v",
+}
 
 
 @dataclass

@@ -47,7 +47,7 @@ def run(demo: Demo) -> Panel:
                 f"{n} x {n} {dtype}",
                 seconds(timed["randla"].median),
                 *(times(ratio(timed[name], timed["randla"])) for name in others),
-                *(number(errors[name]) for name in calls if name != "NumPy"),
+                *(f"{100 * errors[name]:.2g} %" for name in calls if name != "NumPy"),
                 number(result.info.error_fro / residual),
             ]
         )
