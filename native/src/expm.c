@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "gemm.h"
 #include "memory.h"

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "gemm.h"
 #include "memory.h"
@@ -60,12 +61,6 @@ static double error_bound(const rl_action_rule *rule, const rl_action_choice *c)
   if (!(x > 0)) return x == 0 ? 0 : NAN;
   return exp(log_error(c->order, x, rule->least / c->steps)) / 0.99;
 }
-
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
 
 #define RL_TYPE_S
 #include "generic.h"

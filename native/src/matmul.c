@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "gemm.h"
 #include "memory.h"
@@ -21,12 +22,6 @@
 #include "randla.h"
 #include "schemes/plan.h"
 #include "threads.h"
-
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
 
 /* ---- schemes ----------------------------------------------------------------------------------------- */
 

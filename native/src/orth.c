@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "basics.h"
 #include "gemm.h"
 #include "lapack.h"
 #include "permute.h"
@@ -13,12 +14,6 @@
 /* Rows in a block: its part of Q is read by each step from the cache.  The sums of a chunk cost k^2 numbers, so that
  * it has at least 4 k rows. */
 enum { BLOCK = 1024, CHUNKS = 16 };
-
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
 
 #define RL_TYPE_S
 #include "generic.h"

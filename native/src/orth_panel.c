@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "basics.h"
 #include "gemm.h"
 #include "lapack.h"
 #include "orth.h"
@@ -11,18 +12,9 @@
 enum { PIECE = 2048, PARTS = 64 };
 #define CERTIFICATE(unit) (30 * sqrt(2 * (unit)))
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static int64_t parts_of(int64_t m, int64_t l) {
   return most(1, least(PARTS, m / most(PIECE, 4 * l)));
 }
-
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
 
 #define RL_TYPE_S
 #include "generic.h"

@@ -16,6 +16,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "basics.h"
 #include "gemm.h"
 #include "lapack.h"
 #include "memory.h"
@@ -40,15 +41,6 @@
 enum { ATTEMPTS = 2 };
 #define OPERATOR ((uint64_t)1 << 40) /* blocks between the streams of two operators */
 
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static int is_sketched(int method) { return method == RL_QR_CQRRPT || method == RL_QR_CQRRT; }
 static int is_cholesky(int method) { return method == RL_QR_CHOLQR2 || method == RL_QR_CHOLQR3; }
 static int has_pivots(int method) {
@@ -56,7 +48,7 @@ static int has_pivots(int method) {
 }
 
 static int64_t sketch_rows(int64_t m, int64_t n, int attempt) {
-  return smaller(m, attempt == 0 ? larger(2 * n, n + 8) : 3 * n);
+  return least(m, attempt == 0 ? most(2 * n, n + 8) : 3 * n);
 }
 
 static int check(const rl_qr_options *o, char order, int64_t m, int64_t n, const void *a,
@@ -67,10 +59,10 @@ static int check(const rl_qr_options *o, char order, int64_t m, int64_t n, const
                     o->method == RL_QR_PLAIN;
   if (!known) return RL_ERR_OPTION;
   if (m < 0 || n < 0 || m > INT64_MAX / 16 || n > INT64_MAX / 16 ||
-      lda < larger(1, order == 'F' ? m : n) || ldq < larger(1, m) || ldr < larger(1, smaller(m, n)))
+      lda < most(1, order == 'F' ? m : n) || ldq < most(1, m) || ldr < most(1, least(m, n)))
     return RL_ERR_SIZE;
   if (m < n && (is_sketched(o->method) || is_cholesky(o->method))) return RL_ERR_SIZE;
-  if (o->k < 0 || o->k > smaller(m, n) || !(o->rtol < 1)) return RL_ERR_OPTION;
+  if (o->k < 0 || o->k > least(m, n) || !(o->rtol < 1)) return RL_ERR_OPTION;
   if (o->k > 0 && !has_pivots(o->method)) return RL_ERR_OPTION;
   if (m > 0 && n > 0 &&
       (a == NULL || q == NULL || r == NULL || (perm == NULL && has_pivots(o->method))))

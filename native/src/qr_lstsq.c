@@ -4,6 +4,7 @@
  * Zen 3 core reads A at 14 to 21 GB/s; the two products apart take 1.1 to 1.9 times as long. */
 #include <string.h>
 
+#include "basics.h"
 #include "gemm.h"
 #include "lapack.h"
 #include "memory.h"
@@ -18,15 +19,6 @@ enum {
   BY_VECTORS =
       4, /* so many columns go one by one: the packing of GEMM would cost more than reading A_b again */
 };
-
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
-
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 #define RL_TYPE_S
 #include "generic.h"

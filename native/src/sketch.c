@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "gemm.h"
 #include "memory.h"
@@ -31,10 +32,6 @@
 /* Columns of a row-major tile, a row of which is a page: W may then be larger than L2, but is fetched in time.
  * Narrower tiles, whose W fits, were slower for every nnz: they read A in pieces. */
 #define WIDE 512
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t parts(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 static int dense(const rl_sketch *s) {
   return s->kind == RL_KIND_GAUSSIAN || s->kind == RL_KIND_GAUSSIAN_SINGLE ||

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "gemm.h"
 #include "memory.h"
@@ -23,10 +24,6 @@ static int blas_is_faster(char op, int single, int64_t l, int64_t row_bytes, int
 enum { PARTS = 16, LEAST_PART = 512 };
 /* Flops after which a loop asks whether to stop. */
 #define PATIENCE 2e10
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t parts(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 #define RL_TYPE_S
 #include "generic.h"

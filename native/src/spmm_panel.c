@@ -2,14 +2,13 @@
  * for A X and scattered for A^H X, what is stored by columns the other way round. */
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "memory.h"
 #include "randla.h"
 #include "threads.h"
 
 enum { ROWS = 512 }; /* of a part: rows differ in length */
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 typedef struct {
   rl_spmm_call call;

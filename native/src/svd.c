@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "basics.h"
 #include "gemm.h"
 #include "lapack.h"
 #include "memory.h"
@@ -29,15 +30,6 @@ enum { ROWS = 512 }; /* of a block of random numbers, of a part of a panel */
 #define SMALL (1 << 18)
 #define MATRIX ((uint64_t)1 << 40) /* blocks between the streams of two matrices */
 #define CHANGE 1e-2                /* of a value that has converged */
-
-#define TRY(call)                         \
-  do {                                    \
-    const int status_ = (call);           \
-    if (status_ != RL_OK) return status_; \
-  } while (0)
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int check(const rl_svd_options *o, int64_t m, int64_t n) {
   if (o == NULL) return RL_ERR_OPTION;

@@ -1,5 +1,7 @@
 #include "threads.h"
 
+#include "basics.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 #ifdef _OPENMP
@@ -102,12 +104,10 @@ void rl_blas_single_end(void) {
   unlock();
 }
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static int serial_for(int64_t count, int64_t grain, rl_task task, void *context) {
   for (int64_t i = 0; i < count; i += grain) {
     if (i > 0 && rl_stop_requested()) return RL_ERR_INTERRUPTED;
-    const int status = task(context, i, smaller(count, i + grain), 0);
+    const int status = task(context, i, least(count, i + grain), 0);
     if (status != RL_OK) return status;
   }
   return RL_OK;
@@ -125,7 +125,7 @@ int rl_parallel_for(int64_t count, int64_t grain, int threads, rl_task task, voi
       for (;;) {
         const int64_t i = atomic_fetch_add(&next, grain);
         if (i >= count || atomic_load(&status) != RL_OK) break;
-        int mine = task(context, i, smaller(count, i + grain), me);
+        int mine = task(context, i, least(count, i + grain), me);
         if (mine == RL_OK && rl_stop_requested()) mine = RL_ERR_INTERRUPTED;
         int none = RL_OK;
         if (mine != RL_OK) atomic_compare_exchange_strong(&status, &none, mine);

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "memory.h"
 #include "randla.h"
@@ -68,10 +69,6 @@ typedef struct {
   rl_topk_order order;
   _Atomic int64_t failed; /* the first row with a NaN */
 } job;
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t parts(int64_t n, int64_t size) { return n / size + (n % size != 0); }
 
 /* Sizes of samples of a row, multiples of 4, from measurements: finding the bounds costs a few per cent of the pass. */
 static int64_t sample_size(int64_t n) {

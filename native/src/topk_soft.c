@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "basics.h"
 #include "dispatch.h"
 #include "memory.h"
 #include "randla.h"
@@ -54,8 +55,6 @@ enum { RANK = -1 }; /* a kind: no top-k */
 #define CROWD 2
 #define FEW_BINS 6
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static double logistic(double z) { return 1 / (1 + exp(-z)); }
 
 /* table[d + reach][q * padded + r]; slope: of s' instead of s. */

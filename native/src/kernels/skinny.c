@@ -1,6 +1,7 @@
 /* Skinny products, compiled once per ISA level. */
 #include <stdint.h>
 
+#include "../basics.h"
 #include "../memory.h"
 #include "simd.h"
 #include "skinny.h"
@@ -36,8 +37,6 @@ enum { LINE = 64 }; /* bytes of a cache line */
 #define RL_SKINNY_ROWS (RL_SINGLE ? 48 : 32) /* rows of A of a block in A^T Z */
 #endif
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t parts(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 static int64_t up(int64_t a, int64_t b) { return parts(a, b) * b; }
 
 /* Vectors of group i when `vectors` are cut into groups of at most GROUP, sizes within one. */

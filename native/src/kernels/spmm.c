@@ -1,13 +1,12 @@
 /* Sparse times a panel, compiled once per ISA level. */
 #include <stdint.h>
 
+#include "../basics.h"
 #include "simd.h"
 #include "spmm.h"
 
 /* Entries of A between a row of the panel's being asked for and its use. */
 enum { AHEAD = 6 };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 #define RL_TYPE_S
 #include "../generic.h"
