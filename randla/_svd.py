@@ -17,7 +17,6 @@ from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_fixed import (
     Factors,
     exact,
-    exact_errors,
     gram,
     krylov,
     krylov_shape,
@@ -770,14 +769,3 @@ def _basis(A: Products, plan: _Plan, wanted: Any) -> tuple[Any, SVDInfo]:
         algebra.fallbacks,
     )  # fmt: skip
     return _as_wanted(algebra, Q, wanted), info
-
-
-__all__ = [
-    "PCAResult",
-    "SVDInfo",
-    "SVDResult",
-    "exact_errors",
-    "pca",
-    "randomized_range_finder",
-    "randomized_svd",
-]
