@@ -139,6 +139,9 @@ def _solve(A: Tensor, U: Tensor, S: Tensor, V: Tensor, R: Tensor) -> Tensor:
         direction = rest + torch.where(open_, squares / before, 0.0) * direction
     if bool((squares > (1e-4 * size) ** 2).any()):
         _undefined(f"singular values are too close to those cut off for {_MOST_STEPS} steps")
+    # as large as this: a gap of rounding alone
+    if bool((dot(W, W).sqrt() * s > size / (1e4 * eps)).any()):
+        _undefined("a singular value equals one that was cut off")
     return W
 
 
