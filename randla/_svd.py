@@ -20,6 +20,7 @@ from ._svd_fixed import (
     gram,
     krylov,
     krylov_shape,
+    stack,
     subspace,
     zero,
 )
@@ -540,6 +541,8 @@ def _decompose(A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -
     if count == 0:
         return _nothing(A, xp, plan, kind)
     flat = xp.reshape(A, (count, *A.shape[-2:]))
+    if kind is SVDResult and xp is np and (done := _stack(flat, plan, stream, batch)) is not None:
+        return done
     parts = []
     for i in range(count):
         try:
@@ -563,6 +566,31 @@ def _decompose(A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -
     info = _stacked_info([part.info for part in parts], batch)
     arrays = (stacked([part[j] for part in parts]) for j in range(3))
     return kind(*arrays, rank=plan.k, info=info, **extras)
+
+
+def _stack(A: np.ndarray, plan: _Plan, stream: Stream, batch: tuple[int, ...]) -> Any:
+    """A stack by one call of the core, or None where it does not serve all of it."""
+    if A.dtype.char not in "fdFD" or plan.rtol is not None or plan.center:
+        return None
+    A = np.ascontiguousarray(A)
+    P, _ = _products(A[0], stream)
+    T = P if P.shape[0] >= P.shape[1] else Adjoint(P)
+    if plan.choose(T) != "subspace" or _single(T, plan) is not None:
+        return None
+    k = plan.k or 1
+    width = min(k + plan.n_oversamples, *P.shape)
+    found = stack(A, k, width - k, plan.iterations, P.algebra)
+    if found is None:
+        return None
+    *arrays, (passes, error, bound, converged, fallbacks) = found
+    every = np.full
+    info = SVDInfo(
+        every(batch, plan.iterations), passes.reshape(batch), error.reshape(batch),
+        bound.reshape(batch), converged.reshape(batch), every(batch, "subspace", object),
+        fallbacks.reshape(batch), every(batch, "same", object), np.zeros(batch),
+    )  # fmt: skip
+    U, s, Vh = (X.reshape((*batch, *X.shape[1:])) for X in arrays)
+    return SVDResult(U, s, Vh, rank=k, info=info)
 
 
 def _stacked_info(infos: list[SVDInfo], batch: tuple[int, ...]) -> SVDInfo:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._core import dispatch
 from ._svd_algebra import Algebra, NotFiniteError
-from ._svd_products import Products
+from ._svd_products import RANGES, Products
 
 
 @dataclass
@@ -57,15 +57,19 @@ def estimate(A: Products, f: Factors, Y: Any, omega: Any) -> None:
 
 def from_norms(A: Products, f: Factors, norms: np.ndarray) -> None:
     """The same from the norms of the residuals of probes."""
-    algebra = A.algebra
     error = math.sqrt(float((norms**2).mean()))
-    norm = _norm(A, f.s, error)
-    if A.norm2 is not None:
-        rest = A.norm2 - float((f.s.astype(np.float64) ** 2).sum())
-        if rest > 100 * algebra.eps * A.norm2:
-            error = math.sqrt(rest)
-    f.error_fro = max(error, 30 * algebra.eps * norm)
-    f.error_2_bound = 10 * math.sqrt(2 / math.pi) * max(float(norms.max()), algebra.eps * norm)
+    known = math.nan if A.norm2 is None else A.norm2
+    found = errors(norms, f.s, known, _norm(A, f.s, error), A.algebra.eps)
+    f.error_fro, f.error_2_bound = map(float, found)
+
+
+def errors(norms: Any, s: Any, norm2: Any, norm: Any, eps: float) -> tuple[Any, Any]:
+    """error_fro and error_2_bound of matrices: norms (..., probes), s (..., k), norm2 or NaN."""
+    rest = norm2 - (s.astype(np.float64) ** 2).sum(axis=-1)
+    by_probes = np.sqrt((norms**2).mean(axis=-1))
+    error = np.where(rest > 100 * eps * norm2, np.sqrt(np.maximum(rest, 0)), by_probes)
+    bound = 10 * math.sqrt(2 / math.pi) * np.maximum(norms.max(axis=-1), eps * norm)
+    return np.maximum(error, 30 * eps * norm), bound
 
 
 def decompose(algebra: Algebra, Q: Any, BH: Any, k: int | None = None) -> Any:
@@ -155,6 +159,28 @@ def _by_the_core(A: Products, k: int, n_oversamples: int, n_iter: int) -> Factor
     from_norms(A, f, np.sqrt(errors) * A.scale)
     f.converged = converged or _exact_rank(A, f)
     return f
+
+
+def stack(A: np.ndarray, k: int, n_oversamples: int, n_iter: int, algebra: Algebra) -> Any:
+    """The same for a contiguous stack of matrices at once: U, s, Vh and what `SVDInfo` holds.
+
+    None where a matrix is to be scaled, is zero or is not finite: those are for one at a time.
+    """
+    entries = A.view(A.real.dtype)
+    with np.errstate(all="ignore"):
+        norm2 = np.einsum("bij,bij->b", entries, entries, dtype=np.float64)
+    low, high, _ = RANGES[algebra.char.lower()]
+    if not ((low**2 < norm2) & (norm2 < high**2)).all():
+        return None
+    binding, key = dispatch.backend("numpy").svd, (algebra.stream.key, algebra.stream.offset)
+    U, s, Vh, found = binding.randomized_svd(A, k, n_oversamples, n_iter, *key)
+    squares, fallbacks, passes, converged = found
+    U, V = algebra.signs(U, Vh.swapaxes(-1, -2).conj())
+    norm = np.sqrt(norm2)
+    error, bound = errors(np.sqrt(squares), s, norm2, norm, algebra.eps)
+    converged = converged | (error <= 100 * algebra.eps * norm)
+    info = (passes, error, bound, converged, fallbacks)
+    return U, s, V.conj().swapaxes(-1, -2), info
 
 
 def krylov_shape(k: int, n_oversamples: int, p: int, n_iter: int | None) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from ._core import dispatch, operators, validate
 from ._svd_algebra import Algebra
 
 # norms between which no product of a few factors leaves the range, and the largest exponents
-_RANGES = {"f": (1e-17, 1e17, 100), "d": (1e-140, 1e140, 1000)}
+RANGES = {"f": (1e-17, 1e17, 100), "d": (1e-140, 1e140, 1000)}
 _PANEL = 1 << 20  # entries that are converted, or shifted, at once
 _DEVICE_PANEL = 1 << 25
 
@@ -78,7 +78,7 @@ class Products:
 
     def prepare(self) -> None:
         """Look at the norm once; LinAlgError for what is not finite."""
-        low, high, most = _RANGES[self.algebra.char.lower()]
+        low, high, most = RANGES[self.algebra.char.lower()]
         with np.errstate(all="ignore"):
             norm2 = self.squares()
             if norm2 is not None and low**2 < norm2 < high**2:
@@ -401,7 +401,7 @@ class Operator(Products):
 
     def _first(self, times: Any, X: Any) -> Any:
         """A product, and from its size the scale of all."""
-        low, high, most = _RANGES[self.algebra.char.lower()]
+        low, high, most = RANGES[self.algebra.char.lower()]
         self._looked = True
         Y, factor = times(X), 1.0
         top = _top(Y)

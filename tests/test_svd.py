@@ -584,3 +584,26 @@ def test_bad_arrays():
         randomized_svd(iter([A]), 1)
     with pytest.raises(ValueError, match="must have two dimensions"):
         randomized_svd(sp.coo_array(np.ones(4)), 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.parametrize("shape", [(3, 70, 66), (2, 2, 66, 90)])
+def test_a_stack_has_the_bits_of_its_matrices(dtype, shape):
+    rng = np.random.default_rng(0)
+    A = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype("complex128")
+    A = A.astype(dtype) if dtype[0] == "c" else A.real.astype(dtype)
+    result = randla.randomized_svd(A, 8, n_iter=2, precision="same", rng=randla.Stream(3))
+    for j, i in enumerate(np.ndindex(*shape[:-2])):
+        stream = randla.Stream(3).advance(j)
+        one = randla.randomized_svd(A[i], 8, n_iter=2, precision="same", rng=stream)
+        for x, y in zip(result, one, strict=True):
+            assert x.dtype == y.dtype
+            assert np.array_equal(x[i], y)
+        for name in one.info.__dataclass_fields__:
+            mine, other = getattr(result.info, name)[i], getattr(one.info, name)
+            assert mine == other or np.isclose(mine, other, rtol=1e-12), name
+    A[(0,) * (len(shape) - 2)] = 0  # one at a time then
+    mixed = randla.randomized_svd(A, 8, n_iter=2, precision="same", rng=randla.Stream(3))
+    assert not mixed.S[(0,) * (len(shape) - 2)].any()
+    last = tuple(b - 1 for b in shape[:-2])
+    assert np.array_equal(mixed.S[last], result.S[last])
