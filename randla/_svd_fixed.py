@@ -14,7 +14,7 @@ import numpy as np
 
 from ._core import dispatch
 from ._svd_algebra import Algebra, NotFiniteError
-from ._svd_products import RANGES, Products
+from ._svd_products import RANGES, Dense, Products
 
 
 @dataclass
@@ -166,9 +166,8 @@ def stack(A: np.ndarray, k: int, n_oversamples: int, n_iter: int, algebra: Algeb
 
     None where a matrix is to be scaled, is zero or is not finite: those are for one at a time.
     """
-    entries = A.view(A.real.dtype)
     with np.errstate(all="ignore"):
-        norm2 = np.einsum("bij,bij->b", entries, entries, dtype=np.float64)
+        norm2 = np.array([Dense(one, algebra).squares() for one in A])
     low, high, _ = RANGES[algebra.char.lower()]
     if not ((low**2 < norm2) & (norm2 < high**2)).all():
         return None
