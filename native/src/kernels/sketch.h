@@ -16,8 +16,8 @@
     void (*add_columns)(int64_t m, int z, int64_t ldc, const int32_t *codes,                                 \
                         const REAL *const col[], REAL *W);                                                   \
     /* W[row][0 .. n-1] += +-A[i][0 .. n-1], A and W by rows; if high > 0, only rows low .. high - 1 of W */ \
-    void (*add_rows)(int64_t m, int64_t n, int z, int64_t ldc, const int32_t *codes, int every,              \
-                     int which, const REAL *A, int64_t lda, REAL *W, int64_t ldw);                           \
+    void (*add_rows)(int64_t m, int64_t n, int z, int64_t ldc, const int32_t *codes, int64_t low,            \
+                     int64_t high, const REAL *A, int64_t lda, REAL *W, int64_t ldw);                        \
     /* y[row] += +-x[i] */                                                                                   \
     void (*add_vector)(int64_t m, int z, int64_t ldc, const int32_t *codes, const REAL *x,                   \
                        REAL *y);                                                                             \
