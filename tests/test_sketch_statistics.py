@@ -20,6 +20,12 @@ from randla.sketch import (
 )
 from randla.sketch._srht import subset
 
+
+@pytest.fixture(params=list(MAKE))
+def name(request):
+    return request.param
+
+
 # ---- row sampling and leverage scores ------------------------------------------------------------
 
 
