@@ -122,8 +122,8 @@ cdef char _kind(array) except 0:
 
 cdef tuple _layout(a):
     """Order and leading dimension of the last two axes; ValueError without a contiguous one."""
-    m, n = a.shape[-2:]
-    rows, columns = a.strides[-2:]
+    m, n = a.shape[a.ndim - 2:]
+    rows, columns = a.strides[a.ndim - 2:]
     size = a.itemsize
     if (columns == size or n <= 1) and (m <= 1 or (rows % size == 0 and rows >= n * size)):
         return ord("C"), max(n, 1) if m <= 1 else rows // size
