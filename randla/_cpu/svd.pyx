@@ -122,9 +122,9 @@ cdef char _kind(array) except 0:
 
 cdef tuple _layout(a):
     """Order and leading dimension of the last two axes; ValueError without a contiguous one."""
-    m, n = a.shape[a.ndim - 2:]
-    rows, columns = a.strides[a.ndim - 2:]
-    size = a.itemsize
+    cdef int last = a.ndim - 1
+    m, n, size = a.shape[last - 1], a.shape[last], a.itemsize
+    rows, columns = a.strides[last - 1], a.strides[last]
     if (columns == size or n <= 1) and (m <= 1 or (rows % size == 0 and rows >= n * size)):
         return ord("C"), max(n, 1) if m <= 1 else rows // size
     if (rows == size or m <= 1) and (n <= 1 or (columns % size == 0 and columns >= m * size)):
