@@ -172,7 +172,10 @@ def stack(A: np.ndarray, k: int, n_oversamples: int, n_iter: int, algebra: Algeb
     if not ((low**2 < norm2) & (norm2 < high**2)).all():
         return None
     binding, key = dispatch.backend("numpy").svd, (algebra.stream.key, algebra.stream.offset)
-    U, s, Vh, found = binding.randomized_svd(A, k, n_oversamples, n_iter, *key)
+    try:
+        U, s, Vh, found = binding.randomized_svd(A, k, n_oversamples, n_iter, *key)
+    except (binding.NotFinite, binding.Overflow):
+        return None
     squares, fallbacks, passes, converged = found
     U, V = algebra.signs(U, Vh.swapaxes(-1, -2).conj())
     norm = np.sqrt(norm2)

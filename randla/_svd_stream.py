@@ -74,10 +74,14 @@ class RowSketches:
         u, s, vh = np.linalg.svd(C)
         U, s, V = Q @ u[:, : self.k], s[: self.k], P @ vh[: self.k].conj().T
         rest = self.E.result() - ((self.th.cols(0, m) @ U) * s) @ V.conj().T
-        rows = np.linalg.norm(rest.astype(np.result_type(rest, np.float64)), axis=1)
-        # rows are scaled by 1 / sqrt(10), which the mean of the Frobenius norm takes
-        largest = float(rows.max()) * math.sqrt(_PROBES)
-        return U, s, V, float(np.linalg.norm(rows)), 10 * math.sqrt(2 / math.pi) * largest
+        # squares of what is divided by the largest number leave no range; the rows are scaled by
+        # 1 / sqrt(10), which the mean of the Frobenius norm takes
+        size = max(float(s[0]), float(np.abs(rest).max())) or 1.0
+        rows = np.linalg.norm((rest / size).astype(np.result_type(rest, np.float64)), axis=1)
+        least = float(np.finfo(self.char).eps * np.linalg.norm((s / size).astype(np.float64)))
+        error = max(float(np.linalg.norm(rows)), 30 * least)
+        largest = max(float(rows.max()) * math.sqrt(_PROBES), least)
+        return U, s, V, size * error, size * 10 * math.sqrt(2 / math.pi) * largest
 
 
 def sketched(blocks: Any, k: int, stream: Stream) -> tuple[RowSketches, np.dtype]:

@@ -604,3 +604,24 @@ def test_a_stack_has_the_bits_of_its_matrices(dtype, shape):
     assert not mixed.S[(0,) * (len(shape) - 2)].any()
     last = tuple(b - 1 for b in shape[:-2])
     assert np.array_equal(mixed.S[last], result.S[last])
+
+
+@pytest.mark.parametrize("refusal", ["NotFinite", "Overflow"])
+def test_a_stack_that_the_core_refuses_is_taken_one_at_a_time(monkeypatch, refusal):
+    from randla._cpu import svd
+
+    A = np.random.default_rng(0).standard_normal((3, 70, 66))
+    wanted = randomized_svd(A, 8, n_iter=2, precision="same", rng=0)
+    plain, seen = svd.randomized_svd, []
+
+    def refuses_stacks(matrices, *options):
+        seen.append(matrices.ndim)
+        if matrices.ndim == 3:
+            raise getattr(svd, refusal)(1)
+        return plain(matrices, *options)
+
+    monkeypatch.setattr(svd, "randomized_svd", refuses_stacks)
+    result = randomized_svd(A, 8, n_iter=2, precision="same", rng=0)
+    assert seen == [3, 2, 2, 2]
+    assert np.array_equal(result.S, wanted.S)
+    assert np.array_equal(result.U, wanted.U)

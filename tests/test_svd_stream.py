@@ -70,6 +70,19 @@ def test_what_has_low_rank_is_exact(dtype, shape):
     assert np.allclose(zero.U.conj().T @ zero.U, np.eye(2), atol=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "power"), [("float32", 100), ("float64", 660)])
+def test_scale(dtype, power):
+    """Squares of such numbers leave the range; errors and values do not."""
+    A = with_values(60, 20, spectra(20)["1/i"], dtype)
+    wanted = randomized_svd(cut(A, 9), 3, rng=0)
+    for sign in (-1, 1):
+        result = randomized_svd(cut(np.ldexp(A, sign * power), 9), 3, rng=0)
+        assert np.allclose(np.ldexp(result.S, -sign * power), wanted.S, rtol=1e-5)
+        for name in ("error_fro", "error_2_bound"):
+            found = np.ldexp(getattr(result.info, name), -sign * power)
+            assert np.isclose(found, getattr(wanted.info, name), rtol=1e-3)
+
+
 def test_signs_dtypes_and_generators():
     A = with_values(60, 20, spectra(20)["exponential"])
     U, S, Vh = randomized_svd((A[i : i + 7] for i in range(0, 60, 7)), 3, rng=0)
