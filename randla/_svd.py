@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, fields
 from typing import Any
@@ -24,6 +23,7 @@ from ._svd_fixed import (
     subspace,
     zero,
 )
+from ._svd_plan import Plan
 from ._svd_products import (
     Adjoint,
     Dense,
@@ -130,11 +130,6 @@ class PCAResult(Result):
 
 
 _BEYOND = "A has a singular value beyond the range of its dtype"
-_METHODS = ("auto", "subspace", "krylov", "gram", "exact")
-_PRECISIONS = ("auto", "same", "mixed")
-_DEFAULT_ITERATIONS = 4
-_SMALL = 64  # sides up to which LAPACK is as fast
-_WIDEST_GRAM = 1500
 
 
 def randomized_svd(
@@ -254,7 +249,7 @@ def randomized_svd(
     (7, True)
     """
     options = (k, rtol, max_rank, n_oversamples, n_iter, method, precision, center)
-    return _run(A, _Plan(*options), rng, SVDResult)
+    return _run(A, Plan(*options), rng, SVDResult)
 
 
 def pca(
@@ -326,7 +321,7 @@ def pca(
     True
     """
     options = (k, rtol, max_rank, n_oversamples, n_iter, method, precision, True)
-    return _run(A, _Plan(*options), rng, PCAResult)
+    return _run(A, Plan(*options), rng, PCAResult)
 
 
 def randomized_range_finder(
@@ -385,121 +380,15 @@ def randomized_range_finder(
     >>> Q.shape, bool(np.allclose(Q @ (Q.T @ A), A))
     ((400, 5), True)
     """
-    plan = _Plan(k, rtol, None, n_oversamples, n_iter, "subspace", "same", False)
+    plan = Plan(k, rtol, None, n_oversamples, n_iter, "subspace", "same", False)
     Q, info = _run(A, plan, rng, None)
     return (Q, info) if return_info else Q
-
-
-# ---- checks --------------------------------------------------------------------------------------
-
-
-class _Plan:
-    """What a call asks for, checked; `of` adds the shape."""
-
-    def __init__(
-        self,
-        k: int | None,
-        rtol: float | None,
-        max_rank: int | None,
-        n_oversamples: int,
-        n_iter: int | str,
-        method: str,
-        precision: str,
-        center: bool,
-    ) -> None:
-        if (k is None) == (rtol is None):
-            given = "both" if k is not None else "neither"
-            raise ValueError(f"give either k or rtol, got {given}")
-        self.k = None if k is None else validate.integer("k", k)
-        self.rtol = None if rtol is None else _fraction("rtol", rtol)
-        if max_rank is not None and rtol is None:
-            raise ValueError("max_rank goes with rtol; with k the rank is known")
-        self.max_rank = None if max_rank is None else validate.integer("max_rank", max_rank)
-        self.n_oversamples = validate.integer("n_oversamples", n_oversamples)
-        validate.inside("n_oversamples", self.n_oversamples, 0, 2**31)
-        self.n_iter = None
-        if not (isinstance(n_iter, str) and n_iter == "auto"):
-            if isinstance(n_iter, str):
-                raise ValueError(f"n_iter must be an integer or 'auto', got {n_iter!r}")
-            self.n_iter = validate.integer("n_iter", n_iter)
-            validate.inside("n_iter", self.n_iter, 0, 1000)
-        validate.option("method", method, _METHODS)
-        if rtol is not None and method in ("krylov", "gram"):
-            raise ValueError(
-                f"method={method!r} needs k; rtol goes with 'auto', 'subspace', 'exact'"
-            )
-        self.method = method
-        validate.option("precision", precision, _PRECISIONS)
-        self.precision = precision
-        if not isinstance(center, (bool, np.bool_)):
-            raise TypeError(f"center must be True or False, got {type(center).__name__}")
-        self.center = bool(center)
-
-    def uncentred(self) -> _Plan:
-        """The same of a matrix that is centred already."""
-        plan = copy.copy(self)
-        plan.center = False
-        return plan
-
-    @property
-    def iterations(self) -> int:
-        return _DEFAULT_ITERATIONS if self.n_iter is None else self.n_iter
-
-    def of(self, shape: tuple[int, ...], least_rows: int = 1) -> None:
-        """Check what depends on the shape of A."""
-        if len(shape) < 2:
-            raise ValueError(f"A must have at least two dimensions, got shape {shape}")
-        m, n = shape[-2:]
-        if m == 0 or n == 0:
-            raise ValueError(f"A must not be empty in its last two dimensions, got shape {shape}")
-        if m < least_rows:
-            raise ValueError(f"A must have at least {least_rows} rows, got {m}")
-        if len(shape) > 2 and self.rtol is not None:
-            raise ValueError("rtol would give the matrices of a batch different sizes; pass k")
-        for name, value in (("k", self.k), ("max_rank", self.max_rank)):
-            if value is not None:
-                validate.inside(name, value, 1, min(m, n), " = [1, min(m, n)]")
-
-    def choose(self, A: Products) -> str:
-        """The method for a matrix that is tall."""
-        (m, p), wanted = A.shape, self.method
-        if self.rtol is not None:
-            return (
-                "exact" if wanted == "exact" or (wanted == "auto" and p <= _SMALL) else "adaptive"
-            )
-        assert self.k is not None
-        width = self.k + self.n_oversamples
-        if wanted != "auto":
-            return "exact" if wanted == "subspace" and width >= p and A.dense else wanted
-        if width >= p:
-            return "exact"
-        if self.n_iter is not None:
-            return "subspace"
-        if 2 * self.k >= p or p <= _SMALL:
-            return "exact"
-        inner: Any = A
-        while hasattr(inner, "of"):
-            inner = inner.of
-        if isinstance(inner, Operator):  # whose products may be dear
-            return "krylov"
-        if isinstance(inner, Sparse):
-            return "subspace"
-        # flops of A^H A, of its eigenvectors at their lower rate, of the passes
-        passes = 4 * (self.iterations + 1) * m * p * width
-        return "gram" if p <= _WIDEST_GRAM and m * p**2 + 25 * p**3 <= passes else "subspace"
-
-
-def _fraction(name: str, value: Any) -> float:
-    number = validate.fraction(name, value)
-    if number == 0:
-        raise ValueError(f"{name} must be in (0, 1), got {value}")
-    return number
 
 
 # ---- one call ------------------------------------------------------------------------------------
 
 
-def _run(A: Any, plan: _Plan, rng: Any, kind: type[Result] | None) -> Any:
+def _run(A: Any, plan: Plan, rng: Any, kind: type[Result] | None) -> Any:
     """SVDResult, PCAResult, or for None a basis and its info."""
     least = 2 if kind is PCAResult else 1
     if hasattr(A, "__next__"):
@@ -520,7 +409,7 @@ def _run(A: Any, plan: _Plan, rng: Any, kind: type[Result] | None) -> Any:
     return _decompose(A, plan, stream, kind)
 
 
-def _once(blocks: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -> Any:
+def _once(blocks: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     """An iterator of blocks of rows, in one pass."""
     if kind is not SVDResult:
         raise TypeError("an iterator of blocks of rows is for randomized_svd")
@@ -544,7 +433,7 @@ def _once(blocks: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -
                      rank=len(s), info=info)  # fmt: skip
 
 
-def _adapted(adapter: Any, A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -> Any:
+def _adapted(adapter: Any, A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     """Tensors: the function of the same name there."""
     options: dict[str, Any] = {"rtol": plan.rtol, "n_oversamples": plan.n_oversamples}
     options |= {"n_iter": "auto" if plan.n_iter is None else plan.n_iter, "rng": stream}
@@ -566,7 +455,7 @@ def _served(A: Any) -> None:
         raise ValueError(f"a sparse array or an operator must have two dimensions, got {A.shape}")
 
 
-def _decompose(A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -> Any:
+def _decompose(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     """Arrays of any library; a batch one after the other."""
     batch = tuple(A.shape[:-2])
     if not batch:
@@ -603,7 +492,7 @@ def _decompose(A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -
     return kind(*arrays, rank=plan.k, info=info, **extras)
 
 
-def _stack(A: np.ndarray, plan: _Plan, stream: Stream, batch: tuple[int, ...]) -> Any:
+def _stack(A: np.ndarray, plan: Plan, stream: Stream, batch: tuple[int, ...]) -> Any:
     """A stack by one call of the core, or None where it does not serve all of it."""
     if A.dtype.char not in "fdFD" or plan.rtol is not None or plan.center:
         return None
@@ -638,7 +527,7 @@ def _stacked_info(infos: list[SVDInfo], batch: tuple[int, ...]) -> SVDInfo:
     )
 
 
-def _nothing(A: Any, xp: Any, plan: _Plan, kind: type[Result] | None) -> Any:
+def _nothing(A: Any, xp: Any, plan: Plan, kind: type[Result] | None) -> Any:
     """Of a batch without matrices."""
     batch, (m, n), k = A.shape[:-2], A.shape[-2:], plan.k or 1
     floating = A.dtype
@@ -701,7 +590,7 @@ def _products(A: Any, stream: Stream) -> tuple[Products, Any]:
     return Dense(xp.astype(A, working), Algebra(A, char, stream)), dtype
 
 
-def _one(A: Any, plan: _Plan, stream: Stream, kind: type[Result] | None) -> Any:
+def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     """One matrix."""
     P, wanted = _products(A, stream)
     mu = None
@@ -767,7 +656,7 @@ def _as_wanted(algebra: Algebra, X: Any, wanted: Any, real: bool = False) -> Any
     return algebra.xp.astype(X, wanted) if "float16" in str(wanted) else X
 
 
-def _factors(A: Products, plan: _Plan) -> Factors:
+def _factors(A: Products, plan: Plan) -> Factors:
     """The decomposition of a matrix that is tall."""
     if A.zero:
         return zero(A, plan.k or 1)
@@ -791,7 +680,7 @@ def _factors(A: Products, plan: _Plan) -> Factors:
     return subspace(A, k, width, plan.iterations, _single(A, plan))
 
 
-def _single(A: Products, plan: _Plan) -> Products | None:
+def _single(A: Products, plan: Plan) -> Products | None:
     """A in single precision, where iterations in it are wanted and pay."""
     if plan.precision == "same" or A.algebra.char not in "dD" or plan.iterations == 0:
         return None
@@ -800,7 +689,7 @@ def _single(A: Products, plan: _Plan) -> Products | None:
     return A.single()
 
 
-def _basis(A: Products, plan: _Plan, wanted: Any) -> tuple[Any, SVDInfo]:
+def _basis(A: Products, plan: Plan, wanted: Any) -> tuple[Any, SVDInfo]:
     """Columns that span what A does: Algorithm 4.4, and probes of what is left."""
     algebra, (m, n) = A.algebra, A.shape
     assert plan.k is not None

@@ -10,7 +10,7 @@ from svd_gallery import check, spectra, with_values
 import randla
 from randla._core.dispatch import to_numpy
 from randla._core.random import Stream
-from randla._svd import PCAResult, SVDResult, _decompose, _Plan
+from randla._svd import PCAResult, SVDResult, _decompose, Plan
 
 jax.config.update("jax_enable_x64", True)
 
@@ -24,7 +24,7 @@ LIBRARIES = ["array_api_strict", "torch"]  # JAX compiles each operation for eac
 
 def call(library, A, k, kind=SVDResult, rtol=None, method="auto", rng=0, precision="auto"):
     x = FROM_NUMPY[library](A)
-    plan = _Plan(k, rtol, None, 10, "auto", method, precision, kind is PCAResult)
+    plan = Plan(k, rtol, None, 10, "auto", method, precision, kind is PCAResult)
     plan.of(tuple(x.shape))
     result = _decompose(x, plan, Stream(rng), kind)
     for part in result if kind is not None else result[:1]:

@@ -75,7 +75,7 @@ def _kernel(
     options = (None, None, over, "auto" if n_iter < 0 else n_iter, method, precision, False)
     origin = Stream(key % 2**64, offset % 2**64)
     with _on_device(A):
-        result = _svd._run(_array(A), _svd._Plan(k, *options), origin, _svd.SVDResult)
+        result = _svd._run(_array(A), _svd.Plan(k, *options), origin, _svd.SVDResult)
         U, S, Vh = map(_tensor, result)
         P[..., :m, :] = U
         P[..., m:-1, :] = _adjoint(Vh)
@@ -443,7 +443,7 @@ def randomized_svd(
     """
     if not isinstance(A, Tensor):
         raise TypeError(f"A must be a tensor, got {type(A).__name__}")
-    plan = _svd._Plan(k, rtol, max_rank, n_oversamples, n_iter, method, precision, center)
+    plan = _svd.Plan(k, rtol, max_rank, n_oversamples, n_iter, method, precision, center)
     plan.of(A.shape)
     working, dtype = _working(A)
     X = A.to(working)
@@ -529,7 +529,7 @@ def pca(
     """
     if not isinstance(A, Tensor):
         raise TypeError(f"A must be a tensor, got {type(A).__name__}")
-    _svd._Plan(k, rtol, max_rank, n_oversamples, n_iter, method, precision, True).of(A.shape, 2)
+    _svd.Plan(k, rtol, max_rank, n_oversamples, n_iter, method, precision, True).of(A.shape, 2)
     working, dtype = _working(A)
     mean = A.to(working).mean(dim=-2)
     B = A.to(working) - mean.unsqueeze(-2)
@@ -602,7 +602,7 @@ def randomized_range_finder(
     """
     if not isinstance(A, Tensor):
         raise TypeError(f"A must be a tensor, got {type(A).__name__}")
-    plan = _svd._Plan(k, rtol, None, n_oversamples, n_iter, "subspace", "same", False)
+    plan = _svd.Plan(k, rtol, None, n_oversamples, n_iter, "subspace", "same", False)
     plan.of(A.shape)
     working, dtype = _working(A)
     X = A.detach().to(working)
