@@ -55,7 +55,7 @@ class SVDInfo:
         Bound of ``norm(A - U S V^H, 2)``, true with probability ``1 - 1e-6``; often 10 to 50 times
         too large.  The next singular value, where the method is exact.
     converged : bool or ndarray
-        Whether the last iteration changed no singular value by more than 1 %, or nothing was left;
+        Whether the last iteration made no singular value more than 1 % larger, or nothing was left;
         with `rtol`, whether it was reached.
     method : str or ndarray
         ``"subspace"``, ``"krylov"``, ``"gram"``, ``"exact"``; with `rtol`, ``"adaptive"``; of an
@@ -609,7 +609,8 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
         raise np.linalg.LinAlgError(_BEYOND) from None
     U, V = (f.U, f.V) if tall else (f.V, f.U)
     algebra = P.algebra
-    U, V = algebra.signs(U, V)
+    if not f.signed:
+        U, V = algebra.signs(U, V)
     with np.errstate(all="ignore"):
         s = (f.s.astype(np.float64) / P.scale).astype(f.s.dtype)
     if not np.isfinite(s).all():

@@ -48,7 +48,7 @@ def adaptive(
         if A.norm2 is None:  # a better estimate than the probes' alone
             norm2 = found2 + by_probes
         rest2 = max(norm2 - found2, 0.0) if by_norms else by_probes
-    U, s, V, _ = decompose(algebra, Q, BH)
+    U, s, V, *_ = decompose(algebra, Q, BH)
     rank, converged = rank_for(s, rest2, norm2, rtol, max_rank)
     f = Factors(U[:, :rank], s[:rank], V[:, :rank], "adaptive", n_iter, converged=converged)
     estimate(A, f, Ye, omega)

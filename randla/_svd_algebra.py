@@ -113,24 +113,29 @@ class Algebra:
         above 30 sqrt(eps); else Householder's QR is taken.  There is no shift: it would erase
         directions below sqrt(eps) times the largest.
         """
+        if self.kind == "numpy":
+            return self._by_the_core(Y, "normalise")
         Q, R, _ = self._pass(Y)
         return Q, R
 
     def orthonormalise(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Q, R with Y = Q R and Q orthonormal to rounding: twice, the second time of Q."""
         if self.kind == "numpy":
-            binding = dispatch.backend("numpy").svd
-            try:
-                Q, R, fell_back = binding.orthonormalise(np.ascontiguousarray(Y))
-            except binding.NotFinite:
-                raise NotFiniteError from None
-            self.fallbacks += fell_back
-            return Q, R
+            return self._by_the_core(Y, "orthonormalise")
         Q, R, fell_back = self._pass(Y)
         if fell_back:
             return Q, R
         Q, again, _ = self._pass(Q)
         return Q, again @ R
+
+    def _by_the_core(self, Y: Any, name: str) -> tuple[Any, np.ndarray]:
+        binding = dispatch.backend("numpy").svd
+        try:
+            Q, R, fell_back = getattr(binding, name)(np.ascontiguousarray(Y))
+        except binding.NotFinite:
+            raise NotFiniteError from None
+        self.fallbacks += fell_back
+        return Q, R
 
     def _pass(self, Y: Any) -> tuple[Any, np.ndarray, bool]:
         gram = self.adjoint(Y) @ Y

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._core import dispatch
 from ._svd_algebra import Algebra, NotFiniteError
-from ._svd_products import RANGES, Dense, Products
+from ._svd_products import RANGES, Products
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Factors:
     error_2_bound: float = 0.0
     converged: bool = True
     precision: str = "same"
+    signed: bool = False  # U has the signs that it is returned with
 
 
 def _norm(A: Products, s: np.ndarray, rest: float) -> float:
@@ -73,12 +74,12 @@ def errors(norms: Any, s: Any, norm2: Any, norm: Any, eps: float) -> tuple[Any, 
 
 
 def decompose(algebra: Algebra, Q: Any, BH: Any, k: int | None = None) -> Any:
-    """U, s, V of Q B for orthonormal Q and B^H = BH; also the triangle of BH."""
+    """U, s, V of Q B for orthonormal Q and B^H = BH; also the triangle of BH, and U in terms of Q."""
     Vb, R = algebra.orthonormalise(BH)
     W, s, Xh = np.linalg.svd(R.conj().T)
     V = Vb @ algebra.from_host(Xh[:k].conj().T)
     U = Q @ algebra.from_host(W[:, :k])
-    return U, s[:k], V, R
+    return U, s[:k], V, R, W[:, :k]
 
 
 def _change(s: np.ndarray, before: np.ndarray | None, eps: float) -> bool:
@@ -106,29 +107,25 @@ def subspace(A: Products, k: int, width: int, n_iter: int, low: Products | None)
     work = low or A
     Z = work.algebra.cast(algebra.gaussian(A.shape[1], 0, width))
     omega = algebra.probes(A.shape[1])
-    triangle = None
     for _ in range(n_iter):
         Y, _ = work.algebra.normalise(work.matmat(Z))
-        Z, triangle = work.algebra.normalise(work.rmatmat(Y))
+        Z, _ = work.algebra.normalise(work.rmatmat(Y))
     algebra.fallbacks += 0 if low is None else low.algebra.fallbacks
     A.passes += 0 if low is None else low.passes
     if low is not None:
-        Z, triangle = algebra.cast(Z), None
+        Z = algebra.cast(Z)
     Ys = A.matmat(algebra.beside([Z, omega]))
     Y, Ye = Ys[:, :width], Ys[:, width:]
-    before = None if triangle is None else np.linalg.svd(triangle, compute_uv=False)
     while True:
-        Q, R = algebra.orthonormalise(Y)
-        if before is None and n_iter:
-            before = np.linalg.svd(R, compute_uv=False)
-        U, s, V, _ = decompose(algebra, Q, A.rmatmat(Q), k)
+        Q, triangle = algebra.orthonormalise(Y)
+        U, s, V, _, W = decompose(algebra, Q, A.rmatmat(Q), k)
         # what single precision cannot hold beside s[0]: one iteration more in double
         if low is None or s[-1] >= 1e-6 * s[0]:
             break
-        BH = A.rmatmat(Q)
-        Z, R = algebra.normalise(BH)
-        before = np.linalg.svd(R, compute_uv=False)
+        Z, _ = algebra.normalise(A.rmatmat(Q))
         Y, low, n_iter = A.matmat(Z), None, n_iter + 1
+    # A Z = Q R: |R^H w_i| is what the span of Z had of s_i = |A^H u_i|
+    before = np.linalg.norm(triangle.conj().T @ W, axis=0) if n_iter else None
     f = Factors(U, s, V, "subspace", n_iter, precision="same" if work is A else "mixed")
     estimate(A, f, Ye, omega)
     f.converged = _change(s, before, algebra.eps) or _exact_rank(A, f)
@@ -153,7 +150,7 @@ def _by_the_core(A: Products, k: int, n_oversamples: int, n_iter: int) -> Factor
     V = algebra.adjoint(Vh)
     U, V = (U, V) if of.shape == A.shape else (V, U)
     errors, fallbacks, passes, converged = found
-    f = Factors(U, s * s.dtype.type(A.scale), V, "subspace", n_iter)
+    f = Factors(U, s * s.dtype.type(A.scale), V, "subspace", n_iter, signed=True)
     A.passes += passes
     algebra.fallbacks += fallbacks
     from_norms(A, f, np.sqrt(errors) * A.scale)
@@ -166,23 +163,21 @@ def stack(A: np.ndarray, k: int, n_oversamples: int, n_iter: int, algebra: Algeb
 
     None where a matrix is to be scaled, is zero or is not finite: those are for one at a time.
     """
-    with np.errstate(all="ignore"):
-        norm2 = np.array([Dense(one, algebra).squares() for one in A])
+    binding, key = dispatch.backend("numpy").svd, (algebra.stream.key, algebra.stream.offset)
+    norm2 = binding.squares(A.reshape(len(A), -1))
     low, high, _ = RANGES[algebra.char.lower()]
     if not ((low**2 < norm2) & (norm2 < high**2)).all():
         return None
-    binding, key = dispatch.backend("numpy").svd, (algebra.stream.key, algebra.stream.offset)
     try:
         U, s, Vh, found = binding.randomized_svd(A, k, n_oversamples, n_iter, *key)
     except (binding.NotFinite, binding.Overflow):
         return None
     squares, fallbacks, passes, converged = found
-    U, V = algebra.signs(U, Vh.swapaxes(-1, -2).conj())
     norm = np.sqrt(norm2)
     error, bound = errors(np.sqrt(squares), s, norm2, norm, algebra.eps)
     converged = converged | (error <= 100 * algebra.eps * norm)
     info = (passes, error, bound, converged, fallbacks)
-    return U, s, V.conj().swapaxes(-1, -2), info
+    return U, s, Vh, info
 
 
 def krylov_shape(k: int, n_oversamples: int, p: int, n_iter: int | None) -> tuple[int, int]:
@@ -216,7 +211,7 @@ def krylov(A: Products, k: int, width: int, steps: int) -> Factors:
         blocks.append(A.rmatmat(Qi))
         if not last:
             Z, _ = algebra.normalise(blocks[-1])
-    U, s, V, R = decompose(algebra, Q, algebra.beside(blocks), k)
+    U, s, V, R, _ = decompose(algebra, Q, algebra.beside(blocks), k)
     f = Factors(U, s, V, "krylov", steps)
     estimate(A, f, Ye, omega)
     inner = R.shape[0] - width

@@ -117,6 +117,11 @@ def _core() -> Any:
     return dispatch.backend("numpy").svd
 
 
+def _squares(x: np.ndarray, scale: float) -> float:
+    """The sum of |scale x|^2 of a contiguous array; by threads of the core, which do not stay about."""
+    return float(_core().squares(x.ravel(order="K")[None, :], scale)[0])
+
+
 def _double(x: np.ndarray) -> np.ndarray:
     return x.astype(np.result_type(x.dtype, np.float64), copy=False)
 
@@ -155,12 +160,7 @@ class Dense(Products):
 
     def squares(self) -> float | None:
         if self.algebra.kind == "numpy":
-            total = 0.0
-            for P in self._panels():
-                x = _double(P).ravel(order="K")
-                x = x if self.scale == 1 else x * self.scale
-                total += float(np.vdot(x, x).real)
-            return total
+            return _squares(self.A, self.scale)
         xp = self.algebra.xp
         parts = []
         for P in self._panels():
@@ -181,8 +181,7 @@ class Dense(Products):
     def single(self) -> Products | None:
         low, factor = self.algebra.single(), self._unit()
         if self.algebra.kind == "numpy":
-            copied = np.empty_like(self.A, dtype=low.char)
-            np.multiply(self.A, factor, out=copied, casting="same_kind")
+            copied = _core().single(self.A, factor)
         else:
             copied = self.algebra.xp.astype(self.A * factor, low.dtype)
         result = Dense(copied, low)
@@ -263,11 +262,7 @@ class Panels(Products):
         return Y.conj() if self.algebra.complex else Y
 
     def squares(self) -> float | None:
-        total = 0.0
-        for _, P in self._panels():
-            x = (_double(P) * self.scale).ravel(order="K")
-            total += float(np.vdot(x, x).real)
-        return total
+        return sum(_squares(np.ascontiguousarray(P), self.scale) for _, P in self._panels())
 
     def largest(self) -> float:
         tops = [float(np.abs(P).max(initial=0)) for _, P in self._panels()]
@@ -329,6 +324,8 @@ class Sparse(Products):
 
     def squares(self) -> float | None:
         xp = self.algebra.xp
+        if self._back is None:
+            return _squares(validate.packed(self.A.data, self.algebra.char), self.scale)
         x = xp.abs(self.A.data).astype(np.float64)
         x *= self.scale
         return float(xp.sum(x * x))

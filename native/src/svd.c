@@ -30,6 +30,9 @@ enum { ROWS = 512 }; /* of a block of random numbers, of a part of a panel */
 #define SMALL (1 << 18)
 #define MATRIX ((uint64_t)1 << 40) /* blocks between the streams of two matrices */
 #define CHANGE 1e-2                /* of a value that has converged */
+enum { PART = 1 << 15 };           /* numbers that are summed, or converted, at once */
+
+typedef double four __attribute__((vector_size(32)));
 
 static int check(const rl_svd_options *o, int64_t m, int64_t n) {
   if (o == NULL) return RL_ERR_OPTION;

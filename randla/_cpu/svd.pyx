@@ -79,6 +79,11 @@ cdef extern from "randla.h" nogil:
                            doublecomplex *u, int64_t ldu, int64_t stride_u, double *s,
                            int64_t stride_s, doublecomplex *vh, int64_t ldvh, int64_t stride_vh,
                            rl_svd_info *info, int64_t *failed)
+    int rl_ssvd_squares(int64_t batch, int64_t length, const float *a, int64_t stride, double scale,
+                        double *squares)
+    int rl_dsvd_squares(int64_t batch, int64_t length, const double *a, int64_t stride,
+                        double scale, double *squares)
+    int rl_dsvd_single(int64_t length, const double *a, double factor, float *single)
     int rl_ssvd_rand_csr(const rl_svd_options *options, int csc, int64_t m, int64_t n,
                          const void *pointers, const void *indices, int index_bytes,
                          const float *a, float *u, int64_t ldu, float *s, float *vh, int64_t ldvh,
@@ -145,6 +150,43 @@ cdef tuple _sparse(indptr, indices, data, shape, bint csc):
     if indices.shape != data.shape or not (indices.flags.c_contiguous and data.flags.c_contiguous):
         raise ValueError("indices and data must be contiguous, and of one length")
     return shape[0], shape[1], indptr.itemsize
+
+
+def squares(A, double scale=1):
+    """Squared norms of scale times the rows of a C-contiguous 2-d array."""
+    cdef char kind = _kind(A)
+    cdef int64_t batch, length
+    cdef int status
+    batch, length = A.shape
+    _contiguous("A", A, A.dtype, (batch, length))
+    out = numpy.empty(batch)
+    length *= 2 if kind in (c"F", c"D") else 1
+    cdef void *a = <void *><uintptr_t>A.ctypes.data
+    cdef double *sums = <double *><uintptr_t>out.ctypes.data
+    with nogil:
+        if kind == c"f" or kind == c"F":
+            status = rl_ssvd_squares(batch, length, <float *>a, length, scale, sums)
+        else:
+            status = rl_dsvd_squares(batch, length, <double *>a, length, scale, sums)
+    if status:
+        raise_status(status)
+    return out
+
+
+def single(A, double factor):
+    """factor A in single precision, in the order of a contiguous A of double precision."""
+    if A.dtype.char not in "dD" or not (A.flags.c_contiguous or A.flags.f_contiguous):
+        raise ValueError("A must be contiguous, of float64 or complex128")
+    out = numpy.empty_like(A, dtype="f" if A.dtype.char == "d" else "F")
+    cdef int64_t length = A.size * (1 if A.dtype.char == "d" else 2)
+    cdef double *a = <double *><uintptr_t>A.ctypes.data
+    cdef float *low = <float *><uintptr_t>out.ctypes.data
+    cdef int status
+    with nogil:
+        status = rl_dsvd_single(length, a, factor, low)
+    if status:
+        raise_status(status)
+    return out
 
 
 def product(A, Y, bint adjoint=False, threads=None):
@@ -253,9 +295,8 @@ def orthonormalise(Y):
 
 
 def normalise(Y):
-    """Q of one pass, whether Householder's was needed, and the moduli of the diagonal of R."""
-    Q, R, fell_back = _normalise(Y, 0)
-    return Q, fell_back, numpy.abs(numpy.diagonal(R))
+    """The same by one pass, after which Q is orthonormal to a thousandth."""
+    return _normalise(Y, 0)
 
 
 cdef tuple _report(info, tuple batch):
