@@ -208,6 +208,10 @@ def test_converged_says_whether_there_were_enough_iterations():
     assert randomized_svd(A, 10, n_iter=30, rng=0).info.converged
     low = with_values(400, 300, np.ones(10))
     assert randomized_svd(low, 10, n_iter=0, rng=0).info.converged
+    near = with_values(400, 300, np.r_[1 - 1e-9 * np.arange(10), 1e-3 * np.ones(20)])
+    for precision in ("same", "mixed"):  # in C, and in Python
+        assert not randomized_svd(A, 10, n_iter=1, precision=precision, rng=0).info.converged
+        assert randomized_svd(near, 10, n_iter=2, precision=precision, rng=0).info.converged
 
 
 def test_info():

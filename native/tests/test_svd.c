@@ -1,5 +1,6 @@
 /* Randomized SVDs by what they promise, and the normaliser of panels. */
 #include <math.h>
+#include <omp.h>
 #include <stdatomic.h>
 
 #include "gemm.h"
@@ -39,6 +40,8 @@ int main(void) {
     decompositions_c();
     decompositions_z();
   }
+  entries_s();
+  entries_d();
   refusals_s();
   refusals_d();
   refusals_c();

@@ -87,10 +87,10 @@ RL_SVD(z, rl_complex_double, double)
 
 /* Sums of the squares of scale * a, in double precision, of `batch` arrays that lie `stride` apart; complex numbers
  * are two reals.  And single = factor * a.  The same bits for any number of threads. */
-RL_API int rl_ssvd_squares(int64_t batch, int64_t length, const float *a, int64_t stride, double scale,
-                           double *squares);
-RL_API int rl_dsvd_squares(int64_t batch, int64_t length, const double *a, int64_t stride, double scale,
-                           double *squares);
+RL_API int rl_ssvd_squares(int64_t batch, int64_t length, const float *a, int64_t stride,
+                           double scale, double *squares);
+RL_API int rl_dsvd_squares(int64_t batch, int64_t length, const double *a, int64_t stride,
+                           double scale, double *squares);
 RL_API int rl_dsvd_single(int64_t length, const double *a, double factor, float *single);
 
 #ifdef __cplusplus
