@@ -74,7 +74,7 @@ def errors(norms: Any, s: Any, norm2: Any, norm: Any, eps: float) -> tuple[Any, 
 
 
 def decompose(algebra: Algebra, Q: Any, BH: Any, k: int | None = None) -> Any:
-    """U, s, V of Q B for orthonormal Q and B^H = BH; also the triangle of BH, and U in terms of Q."""
+    """U, s, V of Q B for orthonormal Q and B^H = BH; also BH's triangle, and U in terms of Q."""
     Vb, R = algebra.orthonormalise(BH)
     W, s, Xh = np.linalg.svd(R.conj().T)
     V = Vb @ algebra.from_host(Xh[:k].conj().T)

@@ -118,7 +118,7 @@ def _core() -> Any:
 
 
 def _squares(x: np.ndarray, scale: float) -> float:
-    """The sum of |scale x|^2 of a contiguous array; by threads of the core, which do not stay about."""
+    """The sum of |scale x|^2 of a contiguous array; by threads of the core, which do not spin."""
     return float(_core().squares(x.ravel(order="K")[None, :], scale)[0])
 
 
