@@ -23,7 +23,7 @@ from ._svd_fixed import (
     subspace,
     zero,
 )
-from ._svd_plan import Plan
+from ._svd_plan import Plan as Plan  # torch asks for it here
 from ._svd_products import (
     Adjoint,
     Dense,

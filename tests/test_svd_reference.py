@@ -10,7 +10,8 @@ from svd_gallery import check, spectra, with_values
 import randla
 from randla._core.dispatch import to_numpy
 from randla._core.random import Stream
-from randla._svd import PCAResult, Plan, SVDResult, _decompose
+from randla._svd import PCAResult, SVDResult, _decompose
+from randla._svd_plan import Plan
 
 jax.config.update("jax_enable_x64", True)
 
