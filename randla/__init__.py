@@ -33,6 +33,7 @@ from ._svd import (
     randomized_range_finder,
     randomized_svd,
 )
+from ._svd_eigh import EighInfo, EighResult, randomized_eigh
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -52,6 +53,8 @@ __all__ = [
     "ApproxMatmulInfo",
     "ApproxMatmulResult",
     "CURResult",
+    "EighInfo",
+    "EighResult",
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
@@ -91,6 +94,7 @@ __all__ = [
     "pca",
     "phi",
     "qr",
+    "randomized_eigh",
     "randomized_range_finder",
     "randomized_svd",
     "show_config",

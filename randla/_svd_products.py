@@ -103,6 +103,10 @@ class Products:
         """Means of the columns, in double precision on the host."""
         raise NotImplementedError
 
+    def trace(self) -> float | None:
+        """The real part of the trace of scale * A, or None where entries cannot be asked."""
+        return None
+
     def gram(self) -> np.ndarray | None:
         """A^H A of scale * A on the host, or None where it is not to be had in one pass."""
         return None
@@ -201,6 +205,11 @@ class Dense(Products):
         wide = xp.complex128 if self.algebra.complex else xp.float64
         return dispatch.to_numpy(xp.sum(self.A, axis=0, dtype=wide)) / self.shape[0]
 
+    def trace(self) -> float | None:
+        numpy = self.algebra.kind == "numpy"
+        diagonal = np.diagonal(self.A) if numpy else self.algebra.xp.linalg.diagonal(self.A)
+        return self.scale * float(_double(dispatch.to_numpy(diagonal)).real.sum())
+
     def gram(self) -> np.ndarray | None:
         self.passes += 1
         if self.algebra.kind == "numpy" and not self.algebra.complex and self.scale == 1:
@@ -263,6 +272,9 @@ class Panels(Products):
 
     def squares(self) -> float | None:
         return sum(_squares(np.ascontiguousarray(P), self.scale) for _, P in self._panels())
+
+    def trace(self) -> float | None:
+        return self.scale * float(_double(np.diagonal(self.A)).real.sum())
 
     def largest(self) -> float:
         tops = [float(np.abs(P).max(initial=0)) for _, P in self._panels()]
@@ -336,6 +348,9 @@ class Sparse(Products):
             return 0.0
         top = float(xp.max(xp.abs(self.A.data)))
         return top if math.isfinite(top) and bool(xp.all(xp.isfinite(self.A.data))) else math.nan
+
+    def trace(self) -> float | None:
+        return self.scale * float(_double(dispatch.to_numpy(self.A.diagonal())).real.sum())
 
     def mean(self) -> np.ndarray:
         wide = "D" if self.algebra.complex else "d"
