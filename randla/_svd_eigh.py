@@ -532,4 +532,3 @@ def _exact(A: Products, plan: _Plan) -> _Factors:
     if plan.psd:
         f.error_nuclear = max(float(np.abs(rest).sum()), 30 * floor)
     return f
-
