@@ -44,6 +44,14 @@ def packed(A):
     return torch.ops.randla.randomized_svd(A.detach(), 2, 10, -1, "auto", "auto", 7, 2)
 
 
+def hermitian(A):
+    return leaf((A + A.mH).detach())
+
+
+def packed_eigh(A):
+    return torch.ops.randla.randomized_eigh(hermitian(A).detach(), 2, False, 10, -1, "auto", 7, 2)
+
+
 VALUES = torch.arange(7)[:, None] == 6  # the row of a packed decomposition that holds them
 
 
@@ -143,6 +151,10 @@ CASES = {
         lambda A: rt.randomized_svd(A, 2, rng=0).S,
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
+    "randomized_eigh, values": (
+        lambda A: rt.randomized_eigh(A + A.mH, 2, rng=0).eigenvalues,
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
     "soft_rank": (
         lambda A: rt.soft_rank(A.real, temperature=0.7),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
@@ -183,6 +195,16 @@ RAW = {
     "matmul": lambda A: (A, leaf(A.flip(-1)), "winograd", 1),
     "qr": lambda A: (A, True, "economic", 2, -1.0, "auto", True, -1, 3),
     "qr_certain": lambda A: (A.detach() + 3 * torch.eye(3), -1.0),
+    "randomized_eigh": lambda A: (
+        hermitian(A).detach() if A.is_complex() else hermitian(A),
+        *(2, False, 10, -1, "auto", -7, 2),
+    ),
+    "randomized_eigh_vjp": lambda A: (
+        hermitian(A),
+        leaf(packed_eigh(A)),
+        leaf(packed_eigh(A) * VALUES[-4:]),
+    ),
+    "randomized_eigh_jvp": lambda A: (hermitian(A).detach(), packed_eigh(A), A.flip(-1).detach()),
     "randomized_svd": lambda A: (
         # what opcheck sums depends on the phases of complex vectors
         *(A.detach() if A.is_complex() else A, 2, 10, -1, "auto", "auto", -7, 2),

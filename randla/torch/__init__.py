@@ -14,6 +14,7 @@ from ._qr_lstsq import lstsq
 from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S @ tensor
 from ._sketch_tensor import tensor_sketch_apply as tensor_sketch_apply  # likewise
 from ._svd import pca, randomized_range_finder, randomized_svd
+from ._svd_eigh import randomized_eigh
 from ._topk import (
     kth_value,
     merge_topk,
@@ -40,6 +41,7 @@ __all__ = [
     "pca",
     "phi",
     "qr",
+    "randomized_eigh",
     "randomized_range_finder",
     "randomized_svd",
     "soft_rank",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -107,13 +107,21 @@ def _outside(U: Tensor, X: Tensor) -> Tensor:
 def _solve(A: Tensor, U: Tensor, S: Tensor, V: Tensor, R: Tensor) -> Tensor:
     """[p; q] for [a; b] = R, by conjugate gradients."""
     m, s = A.shape[-2], S.unsqueeze(-2)
-    eps = torch.finfo(S.dtype).eps
 
     def times(W: Tensor) -> Tensor:
         p, q = W[..., :m, :], W[..., m:, :]
         upper = A @ q - (U * s) @ (_adjoint(V) @ q)
         lower = _adjoint(A) @ p - (V * s) @ (_adjoint(U) @ p)
         return torch.cat([s * p - upper, s * q - lower], dim=-2)
+
+    return conjugate_gradients(times, R, s, "a singular vector")
+
+
+def conjugate_gradients(
+    times: Callable[[Tensor], Tensor], R: Tensor, s: Tensor, what: str
+) -> Tensor:
+    """W with times(W) = R, a definite matrix of norm s or so for each column."""
+    eps = torch.finfo(s.dtype).eps
 
     def dot(X: Tensor, Y: Tensor) -> Tensor:
         return (X.conj_physical() * Y).sum(-2, keepdim=True).real
@@ -131,17 +139,17 @@ def _solve(A: Tensor, U: Tensor, S: Tensor, V: Tensor, R: Tensor) -> Tensor:
         product = times(direction)
         curvature = dot(direction, product)
         if bool((open_ & ~(curvature > 0)).any()):
-            _undefined("a singular vector is not separated from those that were cut off")
+            _undefined(f"{what} is not separated from those that were cut off")
         step = torch.where(open_, squares / curvature, 0.0)
         W = W + step * direction
         rest = rest - step * product
         before, squares = squares, torch.where(open_, dot(rest, rest), squares)
         direction = rest + torch.where(open_, squares / before, 0.0) * direction
     if bool((squares > (1e-4 * size) ** 2).any()):
-        _undefined(f"singular values are too close to those cut off for {_MOST_STEPS} steps")
+        _undefined(f"{what} is too close to those cut off for {_MOST_STEPS} steps")
     # as large as this: a gap of rounding alone
     if bool((dot(W, W).sqrt() * s > size / (1e4 * eps)).any()):
-        _undefined("a singular value equals one that was cut off")
+        _undefined(f"the value of {what} equals one that was cut off")
     return W
 
 
