@@ -358,7 +358,9 @@ def _factors(A: Products, plan: _Plan) -> _Factors:
             method = "subspace"
     if f is None:
         f = _krylov(A, plan, Y, steps) if method == "krylov" else _subspace(A, plan, Y)
-    if method == "krylov" and width < plan.k and _missed(A, f, Ye, omega):
+    # of a number of products that was asked for, only what would be said to have converged
+    narrow = method == "krylov" and width < plan.k and (plan.n_iter is None or f.converged)
+    if narrow and _missed(A, f, Ye, omega):
         if plan.n_iter is None:
             f = _wide(A, plan)
             if f.method == "exact":
