@@ -33,6 +33,7 @@ from ._svd import (
     randomized_range_finder,
     randomized_svd,
 )
+from ._svd_trace import EstimateInfo, EstimateResult, norm_estimate, trace_estimate
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -52,6 +53,8 @@ __all__ = [
     "ApproxMatmulInfo",
     "ApproxMatmulResult",
     "CURResult",
+    "EstimateInfo",
+    "EstimateResult",
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
@@ -85,6 +88,7 @@ __all__ = [
     "matmul",
     "matmul_schemes",
     "merge_topk",
+    "norm_estimate",
     "num_threads",
     "omega_history",
     "partition_indices",
@@ -100,5 +104,6 @@ __all__ = [
     "topk_indices",
     "topk_mask",
     "topk_values",
+    "trace_estimate",
     "tune_matmul",
 ]
