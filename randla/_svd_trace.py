@@ -158,9 +158,7 @@ def trace_estimate(A: Any, *, method: str = "xtrace", budget: int = 60, rng: Any
     >>> result.info.products
     60
     """
-    validate.option("method", method, LEAST)
-    count = _budget(budget, LEAST[method], f"method={method!r}")
-    return _run(A, count, rng, "trace", method)
+    return _run(A, checked_method(method, budget), rng, "trace", method)
 
 
 def norm_estimate(A: Any, ord: int | str = 2, *, budget: int = 60, rng: Any = None) -> Any:
@@ -228,11 +226,21 @@ def norm_estimate(A: Any, ord: int | str = 2, *, budget: int = 60, rng: Any = No
     >>> bool(np.isclose(randla.norm_estimate(A, "fro").value, np.linalg.norm(A)))
     True
     """
-    if not isinstance(ord, (str, bool)) and ord == 2:
-        ord = 2  # NumPy's too
-    validate.option("ord", ord, LEAST_NORM)
-    count = _budget(budget, LEAST_NORM[ord], f"ord={ord!r}")
-    return _run(A, count, rng, "norm", ord)
+    order, count = checked_order(ord, budget)
+    return _run(A, count, rng, "norm", order)
+
+
+def checked_method(method: str, budget: Any) -> int:
+    """The budget, if it is enough for this method."""
+    validate.option("method", method, LEAST)
+    return _budget(budget, LEAST[method], f"method={method!r}")
+
+
+def checked_order(ord: Any, budget: Any) -> tuple[Any, int]:
+    """The order of a norm, and the budget."""
+    order = 2 if not isinstance(ord, (str, bool)) and ord == 2 else ord  # NumPy's too
+    validate.option("ord", order, LEAST_NORM)
+    return order, _budget(budget, LEAST_NORM[order], f"ord={order!r}")
 
 
 def _budget(budget: Any, least: int, what: str) -> int:
@@ -582,11 +590,13 @@ def _xnystrace(A: Counted, n: int) -> tuple[Any, float, float]:
         )
     C = (C + C.conj().T) / 2
     nu = max(eps * norm / math.sqrt(n), off / n)
-    least = float(np.linalg.eigvalsh(C)[0])
+    values, V = np.linalg.eigh(C)
+    least, v = float(values[0]), V[:, 0]
     if least < -100 * nu * n:
+        quotient = least / float(np.vdot(v, P @ v).real) / A.P.scale
         raise np.linalg.LinAlgError(
-            f"A is not positive semidefinite, as method='xnystrace' needs: X^H A X / n has the "
-            f"eigenvalue {least / n / A.P.scale:.3g}"
+            f"A is not positive semidefinite, as method='xnystrace' needs: x^H A x / x^H x is "
+            f"{quotient:.3g} for some x"
         )
     nu += 2 * max(0.0, -least) / float(np.linalg.eigvalsh(P)[0])
     _, R = algebra.orthonormalise(Y + nu * X)

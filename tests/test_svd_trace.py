@@ -219,8 +219,8 @@ def test_norm_lies_between(name):
             assert value + error >= 1 - 1e-14, (budget, seed)
             assert result.info.products <= budget
         if budget == 60:
-            assert value >= (0.999 if result.info.converged else 0.95)
-            assert error <= (0.01 if result.info.converged else 0.1)
+            assert value >= (0.99 if result.info.converged else 0.95)
+            assert error <= 0.12
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
@@ -374,9 +374,11 @@ def test_zero():
 
 def test_xnystrace_wants_positive_matrices():
     A = hermitian(np.where(INDEX <= 3, -0.5, 1 / INDEX))
-    with pytest.raises(np.linalg.LinAlgError, match=r"A is not positive semidefinite.* -0\.\d"):
+    with pytest.raises(
+        np.linalg.LinAlgError, match=r"A is not positive semidefinite.* is -0\.\d"
+    ):
         trace_estimate(A, method="xnystrace", rng=0)
-    with pytest.raises(np.linalg.LinAlgError, match=r"the eigenvalue -\d\.\d+e\+300"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"x\^H x is -\d\.\d+e\+300 for"):
         trace_estimate(A * 1e301, method="xnystrace", rng=0)
     with pytest.raises(np.linalg.LinAlgError, match=r"matrix \(1,\) of A is not positive semi"):
         trace_estimate(np.stack([np.eye(N), -np.eye(N)]), method="xnystrace", rng=0)
