@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,7 +35,8 @@ def _kernel(A: Tensor, what: str, how: str, budget: int, key: int, offset: int) 
         result = _svd_trace._estimate(_array(plain), budget, origin, what, order)
         pair = _like(A)
         for j, part in enumerate(result):
-            pair[..., j] = torch.as_tensor(part) if A.device.type == "cpu" else _tensor(part)
+            host = isinstance(part, (np.ndarray, np.generic))
+            pair[..., j] = torch.as_tensor(part) if host else _tensor(part)
     _done.info = result.info
     return pair
 
