@@ -374,9 +374,7 @@ def test_zero():
 
 def test_xnystrace_wants_positive_matrices():
     A = hermitian(np.where(INDEX <= 3, -0.5, 1 / INDEX))
-    with pytest.raises(
-        np.linalg.LinAlgError, match=r"A is not positive semidefinite.* is -0\.\d"
-    ):
+    with pytest.raises(np.linalg.LinAlgError, match=r"A is not positive semidefinite.* is -0\.\d"):
         trace_estimate(A, method="xnystrace", rng=0)
     with pytest.raises(np.linalg.LinAlgError, match=r"x\^H x is -\d\.\d+e\+300 for"):
         trace_estimate(A * 1e301, method="xnystrace", rng=0)
