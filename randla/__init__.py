@@ -34,6 +34,7 @@ from ._svd import (
     randomized_svd,
 )
 from ._svd_eigh import EighInfo, EighResult, randomized_eigh
+from ._svd_trace import EstimateInfo, EstimateResult, norm_estimate, trace_estimate
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -55,6 +56,8 @@ __all__ = [
     "CURResult",
     "EighInfo",
     "EighResult",
+    "EstimateInfo",
+    "EstimateResult",
     "ExpmFrechetResult",
     "ExpmInfo",
     "ExpmMultiplyInfo",
@@ -88,6 +91,7 @@ __all__ = [
     "matmul",
     "matmul_schemes",
     "merge_topk",
+    "norm_estimate",
     "num_threads",
     "omega_history",
     "partition_indices",
@@ -104,5 +108,6 @@ __all__ = [
     "topk_indices",
     "topk_mask",
     "topk_values",
+    "trace_estimate",
     "tune_matmul",
 ]

@@ -385,7 +385,7 @@ class Operator(Products):
     def __init__(self, A: Any, algebra: Algebra) -> None:
         super().__init__(tuple(A.shape), algebra)
         self.A = A
-        self._looked = False
+        self.looked = False
 
     def _call(self, name: str, X: np.ndarray, rows: int) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):  # which is looked at
@@ -414,7 +414,7 @@ class Operator(Products):
     def _first(self, times: Any, X: Any) -> Any:
         """A product, and from its size the scale of all."""
         low, high, most = RANGES[self.algebra.char.lower()]
-        self._looked = True
+        self.looked = True
         Y, factor = times(X), 1.0
         top = _top(Y)
         for other in (2.0**-most, 2.0**most):
@@ -432,13 +432,13 @@ class Operator(Products):
         return Y * more
 
     def matmat(self, X: Any) -> Any:
-        if self._looked:
+        if self.looked:
             return super().matmat(X)
         self.passes += 1
         return self._first(self._times, X)
 
     def rmatmat(self, Z: Any) -> Any:
-        if self._looked:
+        if self.looked:
             return super().rmatmat(Z)
         self.passes += 1
         return self._first(self._adjoint_times, Z)

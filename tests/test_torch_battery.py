@@ -155,6 +155,18 @@ CASES = {
         lambda A: rt.randomized_eigh(A + A.mH, 2, rng=0).eigenvalues,
         lambda dtype: (matrices(3, 2, dtype=dtype),),
     ),
+    "trace_estimate": (
+        lambda A: rt.trace_estimate(A, rng=0).value,
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "norm_estimate": (
+        lambda A: rt.norm_estimate(A, rng=0).value,
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
+    "norm_estimate, Frobenius": (
+        lambda A: rt.norm_estimate(A, "fro", rng=0).value,
+        lambda dtype: (matrices(3, 2, dtype=dtype),),
+    ),
     "soft_rank": (
         lambda A: rt.soft_rank(A.real, temperature=0.7),
         lambda dtype: (matrices(3, 2, dtype=dtype),),
@@ -211,6 +223,7 @@ RAW = {
     ),
     "randomized_svd_vjp": lambda A: (A, leaf(packed(A)), leaf(packed(A) * VALUES)),
     "randomized_svd_jvp": lambda A: tuple(x.detach() for x in (A, packed(A), A.flip(-1))),
+    "svd_trace": lambda A: (A.detach(), "norm", "2", 60, -7, 2),
     "sketch_apply": lambda A: (A, WORDS, 0.5, False, -2),
     "topk_indices": lambda A: (A.detach().real, 2, True, True, "greatest", None),
     "topk_kth": lambda A: (A.detach().real, 2, False, "least", torch.full((2, 3), 2)),

@@ -15,6 +15,7 @@ from ._sketch import sketch_apply as sketch_apply  # for dispatch: users write S
 from ._sketch_tensor import tensor_sketch_apply as tensor_sketch_apply  # likewise
 from ._svd import pca, randomized_range_finder, randomized_svd
 from ._svd_eigh import randomized_eigh
+from ._svd_trace import norm_estimate, trace_estimate
 from ._topk import (
     kth_value,
     merge_topk,
@@ -37,6 +38,7 @@ __all__ = [
     "lstsq",
     "matmul",
     "merge_topk",
+    "norm_estimate",
     "partition_indices",
     "pca",
     "phi",
@@ -51,4 +53,5 @@ __all__ = [
     "topk_indices",
     "topk_mask",
     "topk_values",
+    "trace_estimate",
 ]
