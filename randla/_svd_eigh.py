@@ -301,9 +301,17 @@ def _one(A: Any, plan: _Plan, stream: Stream) -> EighResult:
         w = (f.w / P.scale).astype(algebra.char.lower())
     if not np.isfinite(w).all():
         raise np.linalg.LinAlgError("A has an eigenvalue beyond the range of its dtype")
-    unscaled = (x / P.scale for x in (f.error_fro, f.error_2_bound, f.error_nuclear, f.residual))
     info = EighInfo(
-        f.n_iter, P.passes, *unscaled, bool(f.converged), f.method, algebra.fallbacks, f.asymmetry
+        f.n_iter,
+        P.passes,
+        f.error_fro / P.scale,
+        f.error_2_bound / P.scale,
+        f.error_nuclear / P.scale,
+        f.residual / P.scale,
+        bool(f.converged),
+        f.method,
+        algebra.fallbacks,
+        f.asymmetry,
     )
     return EighResult(
         _as_wanted(algebra, algebra.real_from_host(w), wanted, True),

@@ -82,8 +82,9 @@ for ax, title, column in zip(axes, titles, range(3), strict=True):
     ax.set_xticks(counts, [str(k) for k in counts])
     ax.set_xticks([], minor=True)
     ax.grid(axis="y", color="0.9")
-axes[2].yaxis.set_minor_formatter("{x:.2g}")
-axes[2].yaxis.set_major_formatter("{x:.2g}")
+for ax in axes[1:]:
+    ax.yaxis.set_minor_formatter("{x:.2g}")
+    ax.yaxis.set_major_formatter("{x:.2g}")
 axes[0].legend(frameon=False)
 plt.show()
 
