@@ -16,9 +16,9 @@ from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_norm import spectral
 from ._svd_products import Operator, Products
 
-# a method needs as many products for three samples, from which their spread can be told
-LEAST = {"xtrace": 6, "hutch++": 5, "hutchinson": 3, "xnystrace": 3}
-LEAST_NORM = {2: 8, "fro": 3}
+# for three samples, whose spread can be told, when the scale of an operator takes two products more
+LEAST = {"xtrace": 8, "hutch++": 7, "hutchinson": 5, "xnystrace": 5}
+LEAST_NORM = {2: 8, "fro": 5}
 _ENTRIES = 1 << 24  # of a panel of vectors that nobody needs at once
 
 
