@@ -33,6 +33,7 @@ from ._svd import (
     randomized_range_finder,
     randomized_svd,
 )
+from ._svd_stream import StreamingSVD
 from ._topk import (
     PartitionResult,
     TopKResult,
@@ -70,6 +71,7 @@ __all__ = [
     "SVDResult",
     "Scheme",
     "Stream",
+    "StreamingSVD",
     "TopKResult",
     "__version__",
     "approx_matmul",
