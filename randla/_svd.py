@@ -48,8 +48,8 @@ class SVDInfo:
         Products of A or its adjoint with a block.
     error_fro : float or ndarray
         Estimate of ``norm(A - U S V^H, "fro")``: by the norms of A and S where these tell it, else
-        by 6 Gaussian probes, which are within a factor 2 in 19 of 20 cases.  Never below
-        ``30 eps norm(A)``.
+        by 6 Gaussian probes, which are within a factor 2 in 19 of 20 cases; of a stream, by parts
+        of its sketch.  Never below ``30 eps norm(A)``.
     error_2_bound : float or ndarray
         Bound of ``norm(A - U S V^H, 2)``, true with probability ``1 - 1e-6``; often 10 to 50 times
         too large.  The next singular value, where the method is exact.
@@ -203,6 +203,7 @@ def randomized_svd(
     --------
     pca : Centred, with variances.
     randomized_range_finder : Q alone.
+    StreamingSVD : Of rows that come once.
     numpy.linalg.svd : All singular values.
 
     Notes
@@ -215,10 +216,10 @@ def randomized_svd(
     50, ``n_iter=0`` is off by tens of per cent, 2 by 3 and 4 by less than 1.
 
     `rtol` runs randQB_EI [2]_, blocks of columns until what is left is small enough; Krylov
-    iteration is that of [3]_.  An iterator of blocks is sketched as its rows go by [4]_, in ``(m +
-    n) (4 k + 1) + (8 k + 3)**2`` numbers: nothing can be iterated, and errors are larger than those
-    of other methods by some per cent where values decay like ``1 / i**2``, and by more where they
-    decay slowly.  The result does not depend on how the rows are cut.
+    iteration is that of [3]_.  An iterator of blocks goes through `StreamingSVD` [4]_: nothing can
+    be iterated, and errors are larger than those of other methods, by a per cent where values decay
+    like ``1 / i**2``, and by more where they decay slowly.  The result does not depend on how the
+    rows are cut.
 
     The same rng gives the same bits on one thread; with several, the BLAS may add in another order.
 
@@ -230,9 +231,8 @@ def randomized_svd(
        matrix approximation", SIAM J. Matrix Anal. Appl. 39 (2018), 1339-1359.
     .. [3] C. Musco, C. Musco, "Randomized block Krylov methods for stronger and faster approximate
        singular value decomposition", arXiv:1504.05477.
-    .. [4] J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Streaming low-rank matrix approximation
-       with an application to scientific simulation", SIAM J. Sci. Comput. 41 (2019),
-       arXiv:1902.08651.
+    .. [4] J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Practical sketching algorithms for
+       low-rank matrix approximation", SIAM J. Matrix Anal. Appl. 38 (2017), arXiv:1609.00048.
 
     Examples
     --------

@@ -416,7 +416,7 @@ class _State:
 
     def __init__(self, of: StreamingSVD, char: str) -> None:
         self.om, self.phi, self.k = of._om, of._phi, of.rank
-        self.left, self.stream, self.char = of.left, of.stream, char
+        self.left, self.stream, self.char, self.n = of.left, of.stream, char, of.n
         validate.fits_memory("a sketch", (self.phi.d, of.n), np.dtype(char))
         self.W = np.zeros((self.phi.d, of.n), char)
         self.sums = np.zeros(of.n, np.result_type(char, np.float64))
@@ -446,15 +446,21 @@ class _State:
         if operators.is_sparse(X):
             X = X.toarray(order="C")
         X = validate.packed(X, self.char)
-        Y = self.om.apply(X, 1)
-        # what is not finite reaches a number of its row of Y
-        if not np.isfinite(Y).all() and not np.isfinite(X).all():
-            raise np.linalg.LinAlgError(f"{name} has a NaN or an infinity")
-        self.phi.cols(first, first + len(X))._accumulate(X[None], self.W[None])
-        with np.errstate(all="ignore"):
-            for row in X:
-                self.sums += row
-            for square in np.einsum("ij,ij->i", X, X.conj()).real:
+        Y = np.empty((len(X), self.om.d), self.char)
+        if len(X):
+            binding = dispatch.backend("numpy").sketch
+            # complex entries are pairs of real ones, which the operators take alike
+            real, pairs = np.dtype(self.char.lower()), 1 + (self.char in "FD")
+            squares, om = np.empty(len(X), real), self.om
+            binding.once_across(
+                om._words(self.n), pairs, om.scale, X.view(real), Y.view(real), squares
+            )
+            # what is not finite reaches the sum of squares, as what is too large does
+            if not np.isfinite(squares).all() and not np.isfinite(X).all():
+                raise np.linalg.LinAlgError(f"{name} has a NaN or an infinity")
+            words = self.phi.cols(first, first + len(X))._words(len(X))
+            binding.once_down(words, X.view(real), self.W.view(real), self.sums.view(np.float64))
+            for square in squares:
                 self.squares += float(square)
         self.Y.append(Y)
         if not self.left and sum(map(len, self.Y)) >= _BUFFER:
