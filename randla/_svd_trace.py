@@ -11,7 +11,7 @@ import numpy as np
 from ._core import dispatch, operators, validate
 from ._core.random import Stream, as_stream
 from ._core.results import Result
-from ._svd import _as_wanted, _products, _served
+from ._svd import as_wanted, _products, _served
 from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_norm import spectral
 from ._svd_products import Operator, Products
@@ -337,7 +337,7 @@ def _number(algebra: Algebra, x: Any, wanted: Any, real: bool) -> Any:
     one = np.array([x])
     with np.errstate(over="ignore"):
         X = algebra.real_from_host(one) if real else algebra.from_host(one)
-        X = _as_wanted(algebra, X, wanted, real)
+        X = as_wanted(algebra, X, wanted, real)
     return X[0] if algebra.kind == "numpy" else algebra.xp.reshape(X, ())
 
 
