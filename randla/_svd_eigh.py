@@ -20,6 +20,8 @@ _SMALL = 64  # sizes up to which LAPACK is as fast
 _METHODS = ("auto", "exact", "krylov", "nystrom", "subspace")
 _CONVERGED = 1e-2  # residuals beside values
 _ENOUGH = 1e-4  # at which Krylov iteration stops by itself
+_CHECKS = 3  # products that look for eigenvalues that a narrow block has missed
+_WIDE_STEPS = 8  # of blocks that do not miss any
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,13 @@ def randomized_eigh(
     Notes
     -----
     Krylov iteration [2]_ multiplies A by about k / 4 columns at a time, and stops when each
-    residual ``norm(A v - w v)`` is at most 1e-4 of its value, after 15 products at most; ``n_iter``
+    residual ``norm(A v - w v)`` is at most 1e-4 of its value, after 14 products at most; ``n_iter``
     asks for a number of them.  Values are then right to 1e-7 or so, since their errors are of the
-    size of ``residual**2 / gap``.  With l = k + n_oversamples, subspace iteration takes ``n_iter +
-    2`` products of ``2 n**2 l`` flops ("auto": 8), which is less accurate for as much work.
+    size of ``residual**2 / gap``.  A block sees no more equal eigenvalues than it has columns:
+    three products with the probes look for larger ones that were missed, and if there are any,
+    the iteration begins again with l = k + n_oversamples columns.  Subspace iteration takes
+    ``n_iter + 2`` products of ``2 n**2 l`` flops ("auto": 8 iterations), which is less accurate
+    for as much work.
 
     Nystrom's approximation [1]_, ``(A X) (X^H A X)^-1 (A X)^H``, takes ``n_iter + 1`` products
     ("auto": one).  It is never above A, but for rounding, and its error in the nuclear norm is
@@ -296,9 +301,17 @@ def _one(A: Any, plan: _Plan, stream: Stream) -> EighResult:
         w = (f.w / P.scale).astype(algebra.char.lower())
     if not np.isfinite(w).all():
         raise np.linalg.LinAlgError("A has an eigenvalue beyond the range of its dtype")
-    unscaled = (x / P.scale for x in (f.error_fro, f.error_2_bound, f.error_nuclear, f.residual))
     info = EighInfo(
-        f.n_iter, P.passes, *unscaled, bool(f.converged), f.method, algebra.fallbacks, f.asymmetry
+        f.n_iter,
+        P.passes,
+        f.error_fro / P.scale,
+        f.error_2_bound / P.scale,
+        f.error_nuclear / P.scale,
+        f.residual / P.scale,
+        bool(f.converged),
+        f.method,
+        algebra.fallbacks,
+        f.asymmetry,
     )
     return EighResult(
         as_wanted(algebra, algebra.real_from_host(w), wanted, True),
@@ -353,6 +366,15 @@ def _factors(A: Products, plan: _Plan) -> _Factors:
             method = "subspace"
     if f is None:
         f = _krylov(A, plan, Y, steps) if method == "krylov" else _subspace(A, plan, Y)
+    # of a number of products that was asked for, only what would be said to have converged
+    narrow = method == "krylov" and width < plan.k and (plan.n_iter is None or f.converged)
+    if narrow and _missed(A, f, Ye, omega):
+        if plan.n_iter is None:
+            f = _wide(A, plan)
+            if f.method == "exact":
+                return f
+        else:
+            f.converged = False
     f.asymmetry = asymmetry
     E = Ye - algebra.scaled_columns(f.V, f.w) @ (algebra.adjoint(f.V) @ omega)
     norms = algebra.column_norms(E)
@@ -454,6 +476,39 @@ def _krylov(A: Products, plan: _Plan, Y: Any, steps: int) -> _Factors:
             if (residuals <= _ENOUGH * np.abs(w) + _rest(A, w)).all():
                 break
     return _ended(A, w, Q @ algebra.from_host(W), "krylov", step, residuals)
+
+
+def _missed(A: Products, f: _Factors, Ye: Any, omega: Any) -> bool:
+    """Whether what is left of A has an eigenvalue that should be among those found.
+
+    Blocks of b columns see no more than b of equal eigenvalues, and their residuals are as small
+    as others.  The probes are independent: steps of a power iteration with them give lower bounds
+    of the norm of A - V w V^H, so that a sound result is never refused.
+    """
+    algebra, least = A.algebra, float(np.abs(f.w).min())
+    limit = (1 + _CONVERGED) * least + f.residual + _rest(A, f.w)
+    X, Y = omega, Ye
+    for step in range(_CHECKS + 1):
+        E = Y - algebra.scaled_columns(f.V, f.w) @ (algebra.adjoint(f.V) @ X)
+        norms = algebra.column_norms(E)
+        if step and float(norms.max()) > limit:
+            return True
+        if step == _CHECKS or float(norms.max()) <= _rest(A, f.w):
+            return False
+        X, _ = algebra.normalise(E)
+        Y = A.matmat(X)
+    raise AssertionError  # the loop returns
+
+
+def _wide(A: Products, plan: _Plan) -> _Factors:
+    """Krylov iteration whose blocks see as many equal eigenvalues as are wanted."""
+    n = A.shape[0]
+    width = min(plan.k + plan.n_oversamples, n)
+    if width * (_WIDE_STEPS + 1) > n and A.dense:
+        return _exact(A, plan)
+    steps = min(_WIDE_STEPS, n // width - 1)
+    first = A.matmat(A.algebra.gaussian(n, 0, width))
+    return _krylov(A, plan, first, steps)
 
 
 def _ended(

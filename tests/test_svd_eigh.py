@@ -121,10 +121,34 @@ def test_krylov_stops_when_it_is_enough():
         assert result.info.converged
         assert result.info.residual <= 1e-4 * s[0]
         passes[name] = result.info.passes
-    assert passes["exponential"] < passes["1/i"] <= 15
+    assert passes["exponential"] < passes["1/i"] <= 14 + 1 + 3
     few = randomized_eigh(with_values(spectra(n)["1/i"]), k, method="krylov", n_iter=2, rng=0)
     assert few.info.passes == 4
     assert few.info.n_iter == 2
+
+
+@pytest.mark.parametrize(("k", "copies"), [(50, 40), (10, 40), (20, 16)])
+@pytest.mark.parametrize("signs", [1, -1])
+def test_more_equal_eigenvalues_than_a_block_has_columns(k, copies, signs):
+    """A narrow block sees no more of them than it has columns, and its residuals are small."""
+    i = np.arange(500)
+    s = np.where(i < copies, 1.0, 0.5 * 0.99**i)
+    s[:copies:2] *= signs
+    A = with_values(s)
+    result = randomized_eigh(A, k, rng=0)
+    check(A, result, k)
+    assert np.allclose(np.abs(result.eigenvalues), np.abs(s[:k]), atol=1e-4)
+    assert result.info.converged
+
+
+def test_blocks_that_were_asked_for_and_miss_some_have_not_converged():
+    i = np.arange(500)
+    A = with_values(np.where(i < 40, 1.0, 0.5 * 0.99**i))
+    asked = {"method": "krylov", "n_iter": 13, "n_oversamples": 102}  # blocks of 8 columns
+    result = randomized_eigh(A, 10, rng=0, **asked)
+    assert result.eigenvalues[-1] < 0.5
+    assert result.info.residual <= 1e-2 * result.eigenvalues[-1]
+    assert not result.info.converged
 
 
 def test_error_is_told_by_probes():
