@@ -11,7 +11,7 @@ import numpy as np
 from ._core import dispatch, operators, validate
 from ._core.random import Stream, as_stream
 from ._core.results import Result
-from ._svd import as_wanted, _products
+from ._svd import _products, as_wanted
 from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_fixed import errors, krylov_shape
 from ._svd_products import Products
