@@ -34,6 +34,7 @@ from ._svd import (
     randomized_svd,
 )
 from ._svd_eigh import EighInfo, EighResult, randomized_eigh
+from ._svd_stream import StreamingSVD
 from ._svd_trace import EstimateInfo, EstimateResult, norm_estimate, trace_estimate
 from ._topk import (
     PartitionResult,
@@ -76,6 +77,7 @@ __all__ = [
     "SVDResult",
     "Scheme",
     "Stream",
+    "StreamingSVD",
     "TopKResult",
     "__version__",
     "approx_matmul",

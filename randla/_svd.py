@@ -34,7 +34,6 @@ from ._svd_products import (
     canonical,
     centred,
 )
-from ._svd_stream import sketched
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class SVDInfo:
         Products of A or its adjoint with a block.
     error_fro : float or ndarray
         Estimate of ``norm(A - U S V^H, "fro")``: by the norms of A and S where these tell it, else
-        by 6 Gaussian probes, which are within a factor 2 in 19 of 20 cases.  Never below
-        ``30 eps norm(A)``.
+        by 6 Gaussian probes, which are within a factor 2 in 19 of 20 cases; of a stream, by parts
+        of its sketch.  Never below ``30 eps norm(A)``.
     error_2_bound : float or ndarray
         Bound of ``norm(A - U S V^H, 2)``, true with probability ``1 - 1e-6``; often 10 to 50 times
         too large.  The next singular value, where the method is exact.
@@ -129,7 +128,9 @@ class PCAResult(Result):
     _extras = ("mean", "explained_variance", "explained_variance_ratio", "rank", "info")
 
 
-_BEYOND = "A has a singular value beyond the range of its dtype"
+def beyond_range() -> np.linalg.LinAlgError:
+    """What is raised where a result cannot be written."""
+    return np.linalg.LinAlgError("A has a singular value beyond the range of its dtype")
 
 
 def randomized_svd(
@@ -202,6 +203,7 @@ def randomized_svd(
     --------
     pca : Centred, with variances.
     randomized_range_finder : Q alone.
+    StreamingSVD : Of rows that come once.
     numpy.linalg.svd : All singular values.
 
     Notes
@@ -214,10 +216,10 @@ def randomized_svd(
     50, ``n_iter=0`` is off by tens of per cent, 2 by 3 and 4 by less than 1.
 
     `rtol` runs randQB_EI [2]_, blocks of columns until what is left is small enough; Krylov
-    iteration is that of [3]_.  An iterator of blocks is sketched as its rows go by [4]_, in ``(m +
-    n) (4 k + 1) + (8 k + 3)**2`` numbers: nothing can be iterated, and errors are larger than those
-    of other methods by some per cent where values decay like ``1 / i**2``, and by more where they
-    decay slowly.  The result does not depend on how the rows are cut.
+    iteration is that of [3]_.  An iterator of blocks goes through `StreamingSVD` [4]_: nothing can
+    be iterated, and errors are larger than those of other methods, by a per cent where values decay
+    like ``1 / i**2``, and by more where they decay slowly.  The result does not depend on how the
+    rows are cut.
 
     The same rng gives the same bits on one thread; with several, the BLAS may add in another order.
 
@@ -229,9 +231,8 @@ def randomized_svd(
        matrix approximation", SIAM J. Matrix Anal. Appl. 39 (2018), 1339-1359.
     .. [3] C. Musco, C. Musco, "Randomized block Krylov methods for stronger and faster approximate
        singular value decomposition", arXiv:1504.05477.
-    .. [4] J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Streaming low-rank matrix approximation
-       with an application to scientific simulation", SIAM J. Sci. Comput. 41 (2019),
-       arXiv:1902.08651.
+    .. [4] J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Practical sketching algorithms for
+       low-rank matrix approximation", SIAM J. Matrix Anal. Appl. 38 (2017), arXiv:1609.00048.
 
     Examples
     --------
@@ -411,26 +412,19 @@ def _run(A: Any, plan: Plan, rng: Any, kind: type[Result] | None) -> Any:
 
 def _once(blocks: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     """An iterator of blocks of rows, in one pass."""
-    if kind is not SVDResult:
-        raise TypeError("an iterator of blocks of rows is for randomized_svd")
+    from ._svd_stream import once
+
+    if kind is None:
+        raise TypeError("an iterator of blocks of rows is for randomized_svd and pca")
     if plan.k is None:
         raise ValueError("an iterator of blocks of rows needs k, got rtol")
-    if plan.method != "auto" or plan.n_iter is not None or plan.center:
+    if plan.method != "auto" or plan.n_iter is not None or (plan.center and kind is SVDResult):
         raise ValueError(
             "an iterator of blocks of rows is read once: method and n_iter must be 'auto', and "
-            f"center False, got {plan.method!r}, {plan.n_iter or 'auto'!r} and {plan.center}"
+            f"center False (pca centres), got {plan.method!r}, {plan.n_iter or 'auto'!r} and "
+            f"{plan.center}"
         )
-    with np.errstate(all="ignore"):
-        sketches, wanted = sketched(blocks, plan.k, stream)
-        U, s, V, error, bound = sketches.result()
-    if not (np.isfinite(s).all() and math.isfinite(error)):
-        raise np.linalg.LinAlgError(_BEYOND)
-    algebra = Algebra(np.empty(0), sketches.char, stream)
-    U, V = algebra.signs(U, V)
-    info = SVDInfo(0, 1, error, bound, True, "stream", 0)
-    arrays = [_as_wanted(algebra, X, wanted) for X in (U, V.conj().T)]
-    return SVDResult(arrays[0], _as_wanted(algebra, s, wanted, True), arrays[1],
-                     rank=len(s), info=info)  # fmt: skip
+    return once(blocks, plan.k, plan.center, stream)
 
 
 def _adapted(adapter: Any, A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
@@ -606,7 +600,7 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     except NotFiniteError:
         raise np.linalg.LinAlgError("A has a NaN or an infinity") from None
     except OverflowError:
-        raise np.linalg.LinAlgError(_BEYOND) from None
+        raise beyond_range() from None
     U, V = (f.U, f.V) if tall else (f.V, f.U)
     algebra = P.algebra
     if not f.signed:
@@ -614,16 +608,16 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     with np.errstate(all="ignore"):
         s = (f.s.astype(np.float64) / P.scale).astype(f.s.dtype)
     if not np.isfinite(s).all():
-        raise np.linalg.LinAlgError(_BEYOND)
+        raise beyond_range()
     rank = len(s)
     info = SVDInfo(
         f.n_iter, T.passes, f.error_fro / P.scale, f.error_2_bound / P.scale, bool(f.converged),
         f.method, algebra.fallbacks, f.precision, P.cancellation,
     )  # fmt: skip
-    U, Vh = (_as_wanted(algebra, X, wanted) for X in (U, algebra.adjoint(V)))
+    U, Vh = (as_wanted(algebra, X, wanted) for X in (U, algebra.adjoint(V)))
     if kind is None:
         return U, info
-    S = _as_wanted(algebra, algebra.real_from_host(s), wanted, True)
+    S = as_wanted(algebra, algebra.real_from_host(s), wanted, True)
     if kind is not PCAResult:
         return SVDResult(U, S, Vh, rank=rank, info=info)
     assert mu is not None
@@ -633,14 +627,14 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
         U,
         S,
         Vh,
-        mean=_as_wanted(algebra, algebra.from_host(mu), wanted),
-        explained_variance=_as_wanted(
+        mean=as_wanted(algebra, algebra.from_host(mu), wanted),
+        explained_variance=as_wanted(
             algebra,
             algebra.real_from_host(s.astype(np.float64) ** 2 / (P.shape[0] - 1)),
             wanted,
             True,
         ),
-        explained_variance_ratio=_as_wanted(
+        explained_variance_ratio=as_wanted(
             algebra, algebra.real_from_host(squares / norm2 if norm2 else 0 * squares), wanted, True
         ),
         rank=rank,
@@ -648,7 +642,7 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     )
 
 
-def _as_wanted(algebra: Algebra, X: Any, wanted: Any, real: bool = False) -> Any:
+def as_wanted(algebra: Algebra, X: Any, wanted: Any, real: bool = False) -> Any:
     """In the dtype of the result, which differs for half precision alone."""
     if algebra.kind == "numpy":
         if algebra.complex or real:
@@ -697,7 +691,7 @@ def _basis(A: Products, plan: Plan, wanted: Any) -> tuple[Any, SVDInfo]:
     width = min(plan.k + plan.n_oversamples, m, n)
     if A.zero:
         Q = algebra.from_host(np.eye(m, width))
-        return _as_wanted(algebra, Q, wanted), SVDInfo(0, 0, 0.0, 0.0, True, "subspace", 0)
+        return as_wanted(algebra, Q, wanted), SVDInfo(0, 0, 0.0, 0.0, True, "subspace", 0)
     Z = algebra.gaussian(n, 0, width)
     omega = algebra.probes(n)
     for _ in range(plan.iterations):
@@ -721,4 +715,4 @@ def _basis(A: Products, plan: Plan, wanted: Any) -> tuple[Any, SVDInfo]:
         plan.iterations, A.passes, error / A.scale, bound / A.scale, converged, "subspace",
         algebra.fallbacks,
     )  # fmt: skip
-    return _as_wanted(algebra, Q, wanted), info
+    return as_wanted(algebra, Q, wanted), info

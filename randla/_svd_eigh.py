@@ -11,7 +11,7 @@ import numpy as np
 from ._core import dispatch, operators, validate
 from ._core.random import Stream, as_stream
 from ._core.results import Result
-from ._svd import _as_wanted, _products
+from ._svd import _products, as_wanted
 from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_fixed import errors, krylov_shape
 from ._svd_products import Products
@@ -314,8 +314,8 @@ def _one(A: Any, plan: _Plan, stream: Stream) -> EighResult:
         f.asymmetry,
     )
     return EighResult(
-        _as_wanted(algebra, algebra.real_from_host(w), wanted, True),
-        _as_wanted(algebra, algebra.signs(f.V, f.V)[0], wanted),
+        as_wanted(algebra, algebra.real_from_host(w), wanted, True),
+        as_wanted(algebra, algebra.signs(f.V, f.V)[0], wanted),
         rank=plan.k,
         info=info,
     )

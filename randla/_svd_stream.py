@@ -1,115 +1,615 @@
-"""The decomposition of a matrix whose rows come once, in blocks: from four sketches of it.
+"""The decomposition of a matrix whose rows come once, in blocks: from sketches of it.
 
-J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Streaming low-rank matrix approximation with an
-application to scientific simulation", SIAM J. Sci. Comput. 41 (2019), arXiv:1902.08651.
+J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Practical sketching algorithms for low-rank matrix
+approximation", SIAM J. Matrix Anal. Appl. 38 (2017), arXiv:1609.00048.
 """
 
 from __future__ import annotations
 
+import cmath
+import copy
+import itertools
 import math
+from numbers import Complex
 from typing import Any
 
 import numpy as np
 
-from ._core import validate
-from ._core.random import Stream
+from ._core import dispatch, operators, validate
+from ._core.random import as_stream
+from ._core.results import Result
 from ._qr import qr
-from .sketch import Gaussian, SparseSign
+from ._svd import PCAResult, SVDInfo, SVDResult, as_wanted, beyond_range
+from ._svd_algebra import Algebra
+from .sketch import SparseSign
 
-_NONZEROS = 8
-_PROBES = 10
+# With 2 nonzeros a column two heavy rows or columns meet too often: errors of matrices with few
+# entries were up to 3 times the least, with 4 nonzeros 1.1.  With 8 they are as with 4.
+_NONZEROS = 4
+_FLOOR = 128  # rows beyond 2 p
+_PANEL = 8 << 20  # bytes of rows that are read twice, the second time from cache
+_BUFFER = 2048  # rows of Y that are reduced to a triangle at a time
 
 
-class RowSketches:
-    """X = Ups A (p x n), Y = A Om^H (m x p), Z = Phi A Psi^H (t x t) and Th A (10 x n).
+class StreamingSVD:
+    """Decomposition of low rank of a matrix whose rows come once, in blocks of any size.
 
-    p = 4 k + 1 and t = 2 p + 1 (complex: 4 k and 2 p).  Ups, Phi and Th take rows as they come, and
-    the sums have the same bits for any cut of these.
+    Rows are taken by `update_rows` and forgotten; what is kept are sketches, from which `result`
+    finds the decomposition, and `pca` that of the rows minus their means, at any time.  Streams of
+    different rows can be added, as those of the workers of a cluster.
 
     Parameters
     ----------
-    n, k : int
-        Columns of A, and the rank wanted.
-    char : str
-        Dtype that computes.
+    n : int
+        Columns.
+    rank : int
+        Singular values wanted, in ``[1, n]``.
+    m : int, optional
+        Rows, where they are known: then there are at most as many, and `update` can change all of
+        the matrix.
+    dtype : dtype, optional
+        That of the result: float16, float32, float64, complex64 or complex128.  None: that of the
+        first block, as NumPy has it (integers and lists of them: float64).  Later blocks are
+        converted; complex ones are refused by a real stream.
+    first_row : int, default 0
+        Number of the first row that will come, where another stream takes those before.
+    left : bool, default True
+        Keep what left singular vectors need, ``4 rank + 1`` numbers for each row.  Without them
+        memory does not depend on the number of rows, and ``U`` is None.
+    rng : None, int, Generator, SeedSequence or Stream, optional
+        Source of the sketches.  Streams that are to be added need the same.
+
+    Attributes
+    ----------
+    n, rank, m, first_row, left
+        As given.
+    dtype : dtype or None
+        That of the result; None before the first block.
+    shape : tuple of int
+        Rows so far, and columns.
     stream : Stream
-        Of the sketches.
+        Source of the sketches.
+
+    Raises
+    ------
+    ValueError
+        If a size is out of its range.
+    TypeError
+        If a size is no integer, or the dtype is not supported.
+
+    See Also
+    --------
+    randomized_svd : Of a matrix that can be read twice; of an iterator of blocks.
+
+    Notes
+    -----
+    With sparse signs Om of p = 4 rank + 1 rows and Phi of d = 2 p + 128, the sketches are ``Y = A
+    Om^H`` (p numbers for each row) and ``W = Phi A`` (d x n); with an orthonormal basis Q of Y, A
+    is close to ``Q C`` where C solves ``(Phi Q) C = W`` [1]_, and C is cut to the rank.  Beside
+    four sketches of p and 2 p rows [2]_ this was the more accurate in every case measured, coherent
+    and noisy ones too: for values ``1 / i**2`` the error is 1.01 times the least, for ``1 / i``
+    1.1 (1.05 and 1.36 with four).  More cannot be had from rows that are gone; where values decay
+    slowly, read twice.
+
+    ``info.error_fro`` is a cross-validation: Phi consists of four parts that know nothing of each
+    other, and each is asked for the error of what the other three would find.  It was within 10 %
+    of the truth in all cases measured.  ``info.error_2_bound`` is 2.1 times as large: even of an
+    error that lies in two rows, which a part loses where they meet with opposite signs, no more
+    than one in a million is larger.
+
+    **Cost.**  8 additions for each entry, which is read once, and a sum for the means; memory is
+    ``m (4 rank + 1) + n (8 rank + 130)`` numbers.  The result has the same bits for any cut of the
+    rows, and, of streams that were added, for the same cuts between these.
+
+    **Means** are subtracted at the end, from the sketches, which are linear; sums are kept in
+    double precision.  Digits are lost where the means are far larger than what is left
+    (``info.cancellation`` times more of the error of rounding): subtract a constant that is near
+    them from all blocks then.
+
+    References
+    ----------
+    .. [1] J. A. Tropp, A. Yurtsever, M. Udell, V. Cevher, "Practical sketching algorithms for
+       low-rank matrix approximation", SIAM J. Matrix Anal. Appl. 38 (2017), arXiv:1609.00048.
+    .. [2] The same, "Streaming low-rank matrix approximation with an application to scientific
+       simulation", SIAM J. Sci. Comput. 41 (2019), arXiv:1902.08651.
+
+    Examples
+    --------
+    >>> import numpy as np, randla
+    >>> rng = np.random.default_rng(0)
+    >>> A = rng.standard_normal((1000, 4)) @ rng.standard_normal((4, 50))
+    >>> stream = randla.StreamingSVD(50, 4, rng=0)
+    >>> for i in range(0, 1000, 100):
+    ...     stream.update_rows(A[i : i + 100])
+    >>> U, S, Vh = stream.result()
+    >>> stream.shape, bool(np.allclose((U * S) @ Vh, A))
+    ((1000, 50), True)
+
+    Two workers, each with its rows:
+
+    >>> parts = [randla.StreamingSVD(50, 4, first_row=i, rng=0) for i in (0, 600)]
+    >>> parts[0].update_rows(A[:600])
+    >>> parts[1].update_rows(A[600:])
+    >>> (parts[0] + parts[1]).shape
+    (1000, 50)
     """
 
-    def __init__(self, n: int, k: int, char: str, stream: Stream) -> None:
-        self.shape, self.k, self.char, self.stream = (0, n), k, char, stream
-        odd = char in "fd"
-        p = 4 * k + odd
-        t = 2 * p + odd
+    def __init__(
+        self,
+        n: int,
+        rank: int,
+        *,
+        m: int | None = None,
+        dtype: Any = None,
+        first_row: int = 0,
+        left: bool = True,
+        rng: Any = None,
+    ) -> None:
+        self.n, self.rank = validate.integer("n", n), validate.integer("rank", rank)
+        validate.inside("n", self.n, 1, 2**62)
+        self.m = None if m is None else validate.integer("m", m)
+        least = self.n
+        if self.m is not None:
+            validate.inside("m", self.m, 1, 2**62)
+            least = min(self.m, self.n)
+        validate.inside("rank", self.rank, 1, least, " = [1, min(m, n)]")
+        self.first_row = validate.integer("first_row", first_row)
+        validate.inside("first_row", self.first_row, 0, 2**60)
+        if not isinstance(left, (bool, np.bool_)):
+            raise TypeError(f"left must be True or False, got {type(left).__name__}")
+        self.left = bool(left)
+        self.stream = as_stream(rng)
+        self.dtype: np.dtype | None = None
+        self._rows, self._whole = 0, False
+        p = 4 * self.rank + 1
+        self._om = SparseSign(p, self.n, _NONZEROS, rng=self.stream)
+        self._phi = SparseSign(2 * p + _FLOOR, None, _NONZEROS, rng=self.stream.advance())
+        if dtype is not None:
+            self.dtype, self._state = self._start(np.dtype(dtype), "dtype")
 
-        def sparse(number: int, d: int, m: int | None) -> SparseSign:
-            return SparseSign(d, m, min(_NONZEROS, d), rng=stream.advance(number))
+    # ---- what comes in ---------------------------------------------------------------------------
 
-        self.om, self.psi, self.phi = sparse(0, p, n), sparse(1, t, n), sparse(2, t, None)
-        self.th = Gaussian(_PROBES, None, rng=stream.advance(4))
-        self.Y: list[np.ndarray] = []
-        self.X = sparse(3, p, None).accumulator(n, char)
-        self.Z = self.phi.accumulator(t, char)
-        self.E = self.th.accumulator(n, char)
+    def update_rows(self, block: Any) -> None:
+        """Take the next rows.
 
-    def update(self, block: np.ndarray) -> None:
-        """Take the next rows."""
-        self.shape = (self.shape[0] + len(block), self.shape[1])
-        self.Y.append(self.om.apply(block, 1))
-        self.X.update(block)
-        self.Z.update(self.psi.apply(block, 1))
-        self.E.update(block)
+        Parameters
+        ----------
+        block : array_like or sparse array, shape (rows, n)
+            The rows that follow; any number of them.
 
-    def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
-        """U, s, V of rank k, and the error by the sketch Th, in both norms.
-
-        A is near Q C P^H, Q and P bases of Y and X^H, with Phi Q C (Psi P)^H = Z.
+        Raises
+        ------
+        ValueError
+            If the block has another width, or more rows than `m` has left.
+        TypeError
+            If its dtype is not supported, or it is complex and the stream is not.
+        numpy.linalg.LinAlgError
+            If it has a NaN or an infinity.  The stream is then as it was.
         """
-        m = self.shape[0]
-        Q = qr(np.concatenate(self.Y), rng=self.stream)[0]
-        P = qr(self.X.result().conj().T, rng=self.stream)[0]
-        left, right = self.phi.cols(0, m) @ Q, self.psi @ P
-        C = np.linalg.lstsq(left, self.Z.result(), rcond=None)[0]
-        C = np.linalg.lstsq(right, C.conj().T, rcond=None)[0].conj().T
-        u, s, vh = np.linalg.svd(C)
-        U, s, V = Q @ u[:, : self.k], s[: self.k], P @ vh[: self.k].conj().T
-        rest = self.E.result() - ((self.th.cols(0, m) @ U) * s) @ V.conj().T
-        # squares of what is divided by the largest number leave no range; the rows are scaled by
-        # 1 / sqrt(10), which the mean of the Frobenius norm takes
-        size = max(float(s[0]), float(np.abs(rest).max())) or 1.0
-        rows = np.linalg.norm((rest / size).astype(np.result_type(rest, np.float64)), axis=1)
-        least = float(np.finfo(self.char).eps * np.linalg.norm((s / size).astype(np.float64)))
-        error = max(float(np.linalg.norm(rows)), 30 * least)
-        largest = max(float(rows.max()) * math.sqrt(_PROBES), least)
-        return U, s, V, size * error, size * 10 * math.sqrt(2 / math.pi) * largest
+        self._take(block, "block")
+
+    def _take(self, block: Any, name: str) -> None:
+        if self._whole:
+            raise ValueError(f"all {self._rows} rows have come by update: no more can follow")
+        X = self._checked(block, name)
+        rows = X.shape[0]
+        if self.m is not None and rows > self.m - self._rows:
+            raise ValueError(
+                f"{name} has {rows} rows, but only {self.m - self._rows} of m = {self.m} are left"
+            )
+        dtype, state = self._begun(X, name)
+        state = state.after(X.astype(state.char, copy=False), self.first_row + self._rows, name)
+        self.dtype, self._state = dtype, state
+        self._rows += rows
+
+    def update(self, eta: complex, H: Any, nu: complex = 1) -> None:
+        """Change all of the matrix: ``A <- eta A + nu H``; it is zero at first.
+
+        Parameters
+        ----------
+        eta : float or complex
+            Factor of what was there.
+        H : array_like or sparse array, shape (m, n)
+            What is added.
+        nu : float or complex, default 1
+            Its factor.
+
+        Raises
+        ------
+        ValueError
+            If the stream was made without `m` or with ``left=False``, H has another shape, or some
+            rows only have come.
+        TypeError
+            If a dtype is not supported, or something is complex and the stream is not.
+        numpy.linalg.LinAlgError
+            If something is not finite.  The stream is then as it was.
+        """
+        if self.m is None or not self.left:
+            raise ValueError("update needs a stream that was made with m=, and with left=True")
+        if self._rows not in (0, self.m):
+            raise ValueError(f"update needs all m = {self.m} rows or none, got {self._rows}")
+        X = self._checked(H, "H")
+        if X.shape[0] != self.m:
+            raise ValueError(f"H must have shape {(self.m, self.n)}, got {X.shape}")
+        dtype, state = self._begun(X, "H")
+        factors: list[Any] = []
+        for name, value in (("eta", eta), ("nu", nu)):
+            if isinstance(value, bool) or not isinstance(value, (Complex, np.number)):
+                raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+            number = complex(value)
+            if state.char in "fd" and number.imag != 0:
+                raise TypeError(f"{name} is complex, what came first is not")
+            if not cmath.isfinite(number):
+                raise np.linalg.LinAlgError(f"{name} is not finite")
+            factors.append(number if state.char in "FD" else number.real)
+        added = _State(self, state.char).after(X.astype(state.char, copy=False), 0, "H")
+        self._state = added.combined(factors[1], state if self._rows else None, factors[0])
+        self.dtype, self._rows, self._whole = dtype, self.m, True
+
+    def _checked(self, block: Any, name: str) -> Any:
+        """A block as an array or a sparse one."""
+        if operators.is_sparse(block):
+            X = operators.sound(name, block).tocsr()
+        else:
+            kind = dispatch.kind_of(block)
+            served = kind in ("sequence", "subclass", "tracer")
+            X = validate.as_array(name, block, kind) if served else np.asarray(block)
+        if X.ndim != 2:
+            raise ValueError(f"{name} must have two dimensions, got {X.ndim}")
+        if X.shape[1] != self.n:
+            raise ValueError(f"{name} must have {self.n} columns, got {X.shape[1]}")
+        validate.compute_char(name, X.dtype)
+        return X
+
+    def _begun(self, X: Any, name: str) -> tuple[np.dtype, _State]:
+        """The dtype of the result, and the sketches so far; the first block decides."""
+        if self.dtype is None:
+            dtype, state = self._start(X.dtype, name)
+        else:
+            dtype, state = self.dtype, self._state
+        if X.dtype.kind == "c" and state.char in "fd":
+            raise TypeError(f"{name} is complex, what came first is not")
+        return dtype, state
+
+    def _start(self, dtype: np.dtype, name: str) -> tuple[np.dtype, _State]:
+        char = validate.compute_char(name, dtype)
+        narrow = dtype.char == "e" or dtype.name == "bfloat16"
+        return dtype if narrow else np.dtype(char), _State(self, char)
+
+    # ---- streams and their sums ------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows so far, and columns."""
+        return self._rows, self.n
+
+    def __repr__(self) -> str:
+        options = [f", {x}={getattr(self, x)}" for x in ("m", "first_row") if getattr(self, x)]
+        options += [] if self.left else [", left=False"]
+        kind = "" if self.dtype is None else f", dtype={self.dtype}"
+        return (
+            f"StreamingSVD({self.n}, {self.rank}{''.join(options)}{kind}, rng={self.stream!r}) "
+            f"of {self._rows} rows"
+        )
+
+    def __add__(self, other: object) -> StreamingSVD:
+        if not isinstance(other, StreamingSVD):
+            return NotImplemented
+        for name in ("n", "rank", "left", "stream", "dtype", "m"):
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine != its and (name != "dtype" or (mine is not None and its is not None)):
+                raise ValueError(f"streams must have the same {name}, got {mine} and {its}")
+        if self._whole != other._whole and self._rows and other._rows:
+            raise ValueError("one stream has all of its rows by update, the other one does not")
+        whole = self._whole or other._whole
+        wanted = self.first_row if whole else self.first_row + self._rows
+        if other.first_row != wanted:
+            raise ValueError(
+                f"the second stream must have first_row = {wanted}, got {other.first_row}"
+            )
+        rows = self.m if whole else self._rows + other._rows
+        if self.m is not None and rows is not None and rows > self.m:
+            raise ValueError(f"the streams have {rows} rows together, which is more than {self.m}")
+        total = copy.copy(other if other._rows else self)
+        total.first_row, total._rows, total._whole = self.first_row, rows or 0, whole
+        if self._rows and other._rows:
+            joined = _State.summed if whole else _State.followed
+            total._state = joined(self._state, other._state)
+        elif total.dtype is not None:
+            total._state = total._state.copied()
+        return total
+
+    # ---- what comes out --------------------------------------------------------------------------
+
+    def result(self) -> Any:
+        """Decompose the rows so far; more may follow.
+
+        Returns
+        -------
+        SVDResult
+            ``U, S, Vh`` of rank ``rank``; without left vectors ``U`` is None.  ``info.method`` is
+            ``"stream"``.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer rows than `rank`.
+        numpy.linalg.LinAlgError
+            If a singular value leaves the range of the dtype.
+        """
+        return self._found(SVDResult)
+
+    def pca(self) -> Any:
+        """Principal components of the rows so far; more may follow.
+
+        Returns
+        -------
+        PCAResult
+            ``U, S, Vh`` of the rows minus their means, as of `randla.pca`.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer rows than `rank`, or one only.
+        numpy.linalg.LinAlgError
+            If a singular value leaves the range of the dtype.
+        """
+        if self._rows < 2:
+            raise ValueError(f"principal components need 2 rows, got {self._rows}")
+        return self._found(PCAResult)
+
+    def _found(self, kind: type[Result]) -> Any:
+        validate.inside("rank", self.rank, 1, min(self.shape), " = [1, min(m, n)]")
+        center = kind is PCAResult
+        with np.errstate(all="ignore"):
+            try:
+                f = self._state.factors(self.first_row, self._rows, center)
+            except OverflowError:
+                raise beyond_range() from None
+        if not (np.isfinite(f.s).all() and math.isfinite(f.error)):
+            raise beyond_range()
+        char = self._state.char
+        algebra = Algebra(np.empty(0), char, self.stream)
+        U, V = algebra.signs(f.V if f.U is None else f.U, f.V)
+        info = SVDInfo(
+            0, 1, f.error, f.bound, True, "stream", 0, cancellation=f.cancellation
+        )  # fmt: skip
+        wanted = self.dtype
+
+        def array(X: Any, real: bool = False) -> Any:
+            return as_wanted(algebra, np.ascontiguousarray(X), wanted, real)
+
+        arrays = (None if f.U is None else array(U), array(f.s, True), array(V.conj().T))
+        if not center:
+            return SVDResult(*arrays, rank=len(f.s), info=info)
+        with np.errstate(all="ignore"):
+            variance = (f.s.astype(np.float64) ** 2 / (self._rows - 1)).astype(f.s.dtype)
+        return PCAResult(
+            *arrays,
+            mean=array(f.mean.astype(char)),
+            explained_variance=array(variance, True),
+            explained_variance_ratio=array(f.share.astype(f.s.dtype), True),
+            rank=len(f.s),
+            info=info,
+        )
 
 
-def sketched(blocks: Any, k: int, stream: Stream) -> tuple[RowSketches, np.dtype]:
-    """Sketches of all blocks of an iterator, and the dtype of a result."""
-    sketches, wanted = None, np.dtype(np.float64)
+class _Factors:
+    """What the sketches say."""
+
+    U: np.ndarray | None
+    s: np.ndarray
+    V: np.ndarray
+    error: float
+    bound: float
+    cancellation: float
+    mean: np.ndarray
+    share: np.ndarray
+
+
+class _State:
+    """Sketches of some rows.
+
+    W is a sum of rows and of their negatives, which goes on with the same bits wherever it is cut;
+    what scales it is left to the end.
+    """
+
+    def __init__(self, of: StreamingSVD, char: str) -> None:
+        self.om, self.phi, self.k = of._om, of._phi, of.rank
+        self.left, self.stream, self.char, self.n = of.left, of.stream, char, of.n
+        validate.fits_memory("a sketch", (self.phi.d, of.n), np.dtype(char))
+        self.W = np.zeros((self.phi.d, of.n), char)
+        self.sums = np.zeros(of.n, np.result_type(char, np.float64))
+        self.squares = 0.0
+        self.Y: list[np.ndarray] = []
+        self.triangle = np.zeros((0, self.om.d + 1), char)  # of the rows of [Y, 1] that are gone
+
+    def copied(self) -> _State:
+        new = copy.copy(self)
+        new.W, new.sums, new.Y = self.W.copy(), self.sums.copy(), list(self.Y)
+        return new
+
+    def after(self, X: Any, first: int, name: str) -> _State:
+        """With more rows; this one is not to be used any more."""
+        rows, n = X.shape
+        step = max(1, _PANEL // (n * np.dtype(self.char).itemsize))
+        # a panel is known to be finite before it changes anything; where there are several of
+        # them, a copy is changed
+        new = self.copied() if rows > step else copy.copy(self)
+        new.Y = list(self.Y)
+        for i in range(0, rows, step):
+            new._add(X[i : i + step], first + i, name)
+        return new
+
+    def _add(self, X: Any, first: int, name: str) -> None:
+        """Rows that stay in cache from the first sketch to the last."""
+        if operators.is_sparse(X):
+            X = X.toarray(order="C")
+        X = validate.packed(X, self.char)
+        Y = np.empty((len(X), self.om.d), self.char)
+        if len(X):
+            binding = dispatch.backend("numpy").sketch
+            # complex entries are pairs of real ones, which the operators take alike
+            real, pairs = np.dtype(self.char.lower()), 1 + (self.char in "FD")
+            squares, om = np.empty(len(X), real), self.om
+            binding.once_across(
+                om._words(self.n), pairs, om.scale, X.view(real), Y.view(real), squares
+            )
+            # what is not finite reaches the sum of squares, as what is too large does
+            if not np.isfinite(squares).all() and not np.isfinite(X).all():
+                raise np.linalg.LinAlgError(f"{name} has a NaN or an infinity")
+            words = self.phi.cols(first, first + len(X))._words(len(X))
+            binding.once_down(words, X.view(real), self.W.view(real), self.sums.view(np.float64))
+            for square in squares:
+                self.squares += float(square)
+        self.Y.append(Y)
+        if not self.left and sum(map(len, self.Y)) >= _BUFFER:
+            self._reduce()
+
+    def _reduce(self) -> None:
+        """Leave a triangle R with R^H R = [Y, 1]^H [Y, 1], at fixed numbers of rows."""
+        Y = np.concatenate(self.Y)
+        whole = len(Y) // _BUFFER * _BUFFER
+        for i in range(0, whole, _BUFFER):
+            self.triangle = _triangle([self.triangle, _with_ones(Y[i : i + _BUFFER])])
+        self.Y = [Y[whole:]]
+
+    def combined(self, nu: Any, other: _State | None, eta: Any) -> _State:
+        """The sketches of ``nu A + eta B``."""
+        new = copy.copy(self)
+        with np.errstate(all="ignore"):
+            new.W, new.sums, Y = nu * self.W, nu * self.sums, nu * np.concatenate(self.Y)
+            if other is not None:
+                new.W += eta * other.W
+                new.sums += eta * other.sums
+                Y += eta * np.concatenate(other.Y)
+        new.Y = [Y]
+        new.squares = math.nan if other is not None else abs(nu) ** 2 * self.squares
+        return new
+
+    def summed(self, other: _State) -> _State:
+        """The sketches of A + B."""
+        return self.combined(1, other, 1)
+
+    def followed(self, other: _State) -> _State:
+        """The sketches of the rows of both."""
+        new = copy.copy(self)
+        new.W, new.sums = self.W + other.W, self.sums + other.sums
+        new.squares, new.Y = self.squares + other.squares, self.Y + other.Y
+        if not self.left:
+            rest = [_with_ones(Y) for Y in new.Y]
+            new.triangle, new.Y = _triangle([self.triangle, other.triangle, *rest]), []
+        return new
+
+    def factors(self, first: int, m: int, center: bool) -> _Factors:
+        """U, s, V of rank k, and errors."""
+        if not all(np.isfinite(X).all() for X in (self.W, self.triangle, *self.Y)):
+            raise OverflowError  # sums of what was finite
+        f = _Factors()
+        f.mean = self.sums / m
+        mu = f.mean.astype(self.char)
+        about = self.om.apply(mu[None], 1)  # means of the columns of Y
+        W, phi = self.phi.scale * self.W, self.phi.cols(first, first + m)
+        if center:  # Phi (A - 1 mu^T) = Phi A - (Phi 1) mu^T
+            W -= np.outer(phi @ np.ones(m, self.char), mu)
+        if self.left:
+            Y = np.concatenate(self.Y)
+            Q = qr(Y - about if center else Y, rng=self.stream)[0]
+            of_phi = phi @ Q
+        else:
+            R = _triangle([self.triangle, *(_with_ones(Y) for Y in self.Y)])
+            back = _inverse(R[:, :-1] - R[:, -1:] * about if center else R[:, :-1])
+            of_phi = self.om.apply(W, 1) @ back
+        W, rows = _short(W)
+        u, f.s, vh = _solved(of_phi, W, self.k)
+        f.V = (vh @ rows).conj().T if rows is not None else vh.conj().T
+        f.U = Q @ u if self.left else None
+
+        # each part of Phi is asked for the error of what the others find; a part alone is an
+        # operator of norm 1 on average, and its entries here are half as large: the sum is a mean
+        ends = _parts(self.phi.d)
+        size = max(float(f.s[0]), float(np.abs(W).max())) or 1.0
+        squares = 0.0
+        for low, high in itertools.pairwise(ends):
+            here = np.zeros(len(W), bool)
+            here[low:high] = True
+            u, s, vh = _solved(of_phi[~here], W[~here], self.k)
+            rest = W[here] - ((of_phi[here] @ u) * s) @ vh
+            # squares of what is divided by the largest number leave no range
+            squares += float(np.linalg.norm(_wide(rest / size)) ** 2)
+        values = float(np.linalg.norm(_wide(f.s / size)))
+        error = max(math.sqrt(squares), 30 * float(np.finfo(self.char).eps) * values)
+        f.error, f.bound = size * error, size * 2.1 * error
+        total, f.cancellation = values**2 + error**2, 0.0
+        if center:
+            means = math.sqrt(m) * float(np.linalg.norm(f.mean / size))
+            f.cancellation = means / math.sqrt(total) if total else 0.0
+            # squares are known but where they left the range, or the means hide them
+            known = self.squares / size / size
+            if math.isfinite(known) and self.squares > 1e-280 and known - means**2 > 1e-6 * known:
+                total = max(known - means**2, values**2)
+        f.share = _wide(f.s / size) ** 2 / (total or 1.0)
+        return f
+
+
+def _wide(X: np.ndarray) -> np.ndarray:
+    return X.astype(np.result_type(X, np.float64))
+
+
+def _parts(d: int) -> list[int]:
+    """Where the parts of a sparse sign operator begin and end: each has a nonzero a column."""
+    each, longer = divmod(d, _NONZEROS)
+    return [t * each + min(t, longer) for t in range(_NONZEROS + 1)]
+
+
+def _short(W: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Coordinates of the rows of W in an orthonormal basis of these, if that is smaller."""
+    if W.shape[0] >= W.shape[1]:
+        return W, None
+    Q, R = np.linalg.qr(W.conj().T)
+    return R.conj().T, Q.conj().T
+
+
+def _solved(of_phi: np.ndarray, W: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    """The best C of rank k of those with ``of_phi C = W``, as u, s, vh."""
+    C = np.linalg.lstsq(of_phi, W, rcond=None)[0]
+    u, s, vh = np.linalg.svd(C, full_matrices=False)
+    return u[:, :k], s[:k], vh[:k]
+
+
+def _with_ones(Y: np.ndarray) -> np.ndarray:
+    return np.concatenate([Y, np.ones((len(Y), 1), Y.dtype)], axis=1)
+
+
+def _triangle(parts: list[np.ndarray]) -> np.ndarray:
+    R: np.ndarray = np.linalg.qr(np.concatenate(parts), mode="r")  # type: ignore[assignment]
+    return R
+
+
+def _inverse(R: np.ndarray) -> np.ndarray:
+    """Y times it is orthonormal, where R is its triangle; columns are lost that are rounding."""
+    _, s, vh = np.linalg.svd(R, full_matrices=False)
+    back = np.zeros((R.shape[1], len(s)), R.dtype)
+    kept = s > 10 * R.shape[1] * np.finfo(R.dtype).eps * s[:1]
+    back[:, kept] = vh[kept].conj().T / s[kept]
+    return back
+
+
+def once(blocks: Any, k: int, center: bool, stream: Any) -> Any:
+    """Decompose all blocks of an iterator."""
+    sketches = None
     for number, given in enumerate(blocks):
-        block = np.asarray(given)
-        if block.ndim != 2:
-            raise ValueError(f"block {number} of A must have two dimensions, got {block.ndim}")
+        name = f"block {number} of A"
         if sketches is None:
-            n = block.shape[1]
-            if n == 0:
+            X = given if operators.is_sparse(given) else np.asarray(given)
+            if X.ndim != 2:
+                raise ValueError(f"{name} must have two dimensions, got {X.ndim}")
+            if X.shape[1] == 0:
                 raise ValueError("A must not be empty, got blocks without columns")
-            validate.inside("k", k, 1, n, " = [1, min(m, n)]")
-            char = validate.compute_char("A", block.dtype)
-            wanted = block.dtype if block.dtype.char == "e" else np.dtype(char)
-            sketches = RowSketches(n, k, char, stream)
-        n = sketches.shape[1]
-        if block.shape[1] != n:
-            raise ValueError(f"block {number} of A must have {n} columns, got {block.shape[1]}")
-        validate.compute_char("A", block.dtype)
-        if np.iscomplexobj(block) and sketches.char in "fd":
-            raise TypeError(f"block {number} of A is complex, the first one is not")
-        block = block.astype(sketches.char, copy=False)
-        if not np.isfinite(block).all():
-            raise np.linalg.LinAlgError(f"block {number} of A has a NaN or an infinity")
-        sketches.update(block)
+            validate.inside("k", k, 1, X.shape[1], " = [1, min(m, n)]")
+            sketches = StreamingSVD(X.shape[1], k, rng=stream)
+        sketches._take(given, name)
     if sketches is None:
         raise ValueError("A must not be empty, got an iterator without blocks")
     validate.inside("k", k, 1, min(sketches.shape), " = [1, min(m, n)]")
-    return sketches, wanted
+    return sketches.pca() if center else sketches.result()

@@ -11,14 +11,14 @@ import numpy as np
 from ._core import dispatch, operators, validate
 from ._core.random import Stream, as_stream
 from ._core.results import Result
-from ._svd import _as_wanted, _products, _served
+from ._svd import _products, _served, as_wanted
 from ._svd_algebra import Algebra, NotFiniteError
 from ._svd_norm import spectral
 from ._svd_products import Operator, Products
 
-# a method needs as many products for three samples, from which their spread can be told
-LEAST = {"xtrace": 6, "hutch++": 5, "hutchinson": 3, "xnystrace": 3}
-LEAST_NORM = {2: 8, "fro": 3}
+# for three samples, whose spread can be told, when the scale of an operator takes two products more
+LEAST = {"xtrace": 8, "hutch++": 7, "hutchinson": 5, "xnystrace": 5}
+LEAST_NORM = {2: 8, "fro": 5}
 _ENTRIES = 1 << 24  # of a panel of vectors that nobody needs at once
 
 
@@ -337,7 +337,7 @@ def _number(algebra: Algebra, x: Any, wanted: Any, real: bool) -> Any:
     one = np.array([x])
     with np.errstate(over="ignore"):
         X = algebra.real_from_host(one) if real else algebra.from_host(one)
-        X = _as_wanted(algebra, X, wanted, real)
+        X = as_wanted(algebra, X, wanted, real)
     return X[0] if algebra.kind == "numpy" else algebra.xp.reshape(X, ())
 
 

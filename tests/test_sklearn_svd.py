@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -22,6 +23,7 @@ CHECKS = [
     for one in (
         RandomizedSVD(random_state=0),
         RandomizedPCA(random_state=0),
+        RandomizedPCA(2, random_state=0),
         RandomizedPCA(0.9, whiten=True, random_state=0),
     )
     for estimator, check in estimator_checks_generator(one)
@@ -145,3 +147,64 @@ def test_what_is_refused():
                 cls(**wrong).fit(DIGITS)
     with pytest.raises(ValueError, match=r"X must have shape \(n_samples, 2\), got \(3, 4\)"):
         RandomizedPCA(2).fit(DIGITS).inverse_transform(np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("sizes", [[1] * 20 + [1777], [200] * 8 + [197], [1797]])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_partial_fit_as_the_peer(sizes, dtype):
+    """Components as near to the best ones as those of IncrementalPCA, for any batches."""
+    X = DIGITS.astype(dtype)
+    exact = PCA(10, svd_solver="full").fit(DIGITS)
+    theirs = IncrementalPCA(10, batch_size=200).fit(DIGITS)
+    ours = RandomizedPCA(10, random_state=0)
+    for batch in np.split(X, np.cumsum(sizes)[:-1]):
+        ours.partial_fit(batch)
+
+    def left(pca):
+        centred = DIGITS - DIGITS.mean(axis=0)
+        V = pca.components_.astype(float)
+        return np.linalg.norm(centred - centred @ V.T @ V)
+
+    assert left(ours) <= 1.01 * left(exact)
+    assert left(theirs) <= 1.01 * left(exact)
+    assert np.allclose(ours.mean_, DIGITS.mean(axis=0), atol=1e-5)
+    assert ours.n_samples_seen_ == ours.n_samples_ == 1797
+    assert ours.components_.dtype == dtype
+    for name, close in (
+        ("explained_variance_", 0.08), ("explained_variance_ratio_", 0.08),
+        ("singular_values_", 0.04), ("noise_variance_", 0.05),
+    ):  # fmt: skip
+        assert np.allclose(getattr(ours, name), getattr(exact, name), rtol=close), name
+    assert ours.transform(X[:3]).shape == (3, 10)
+    assert ours.info_.method == "stream"
+
+
+def test_partial_fit_of_the_first_batches():
+    ours = RandomizedPCA(3, random_state=0).partial_fit(DIGITS[:2])
+    assert ours.n_samples_seen_ == 2
+    with pytest.raises(NotFittedError):
+        ours.transform(DIGITS)
+    ours.partial_fit(DIGITS[2:3])
+    assert ours.transform(DIGITS).shape == (1797, 3)
+    other = pickle.loads(pickle.dumps(ours)).partial_fit(DIGITS[3:40])
+    ours.partial_fit(sp.csr_array(DIGITS[3:40]))
+    assert np.array_equal(ours.components_, other.components_)
+    assert np.array_equal(
+        ours.components_, RandomizedPCA(3, random_state=0).partial_fit(DIGITS[:40]).components_
+    )
+
+
+def test_partial_fit_and_fit():
+    ours = RandomizedPCA(3, random_state=0).partial_fit(DIGITS[:100])
+    ours.fit(DIGITS)
+    assert not hasattr(ours, "n_samples_seen_")
+    assert ours.partial_fit(DIGITS[:100]).n_samples_seen_ == 100
+    ours.set_params(n_components=4)
+    with pytest.raises(ValueError, match="n_components=4 differs from 3 of earlier calls"):
+        ours.partial_fit(DIGITS)
+    with pytest.raises(ValueError, match="n_components=65 must be at most n_features = 64"):
+        RandomizedPCA(65).partial_fit(DIGITS)
+    for wanted in (None, 0.9):
+        with pytest.raises(ValueError, match="partial_fit needs an integer n_components, got"):
+            RandomizedPCA(wanted).partial_fit(DIGITS)
+        assert not hasattr(RandomizedPCA(wanted), "partial_fit")

@@ -100,6 +100,9 @@ static void faults_sketch(void) {
     if (s.kind != RL_KIND_SPARSE_SIGN) continue;
     FAULTS(rl_dsketch_csr(&s, N, 1, pointers, indices, a, 8, 0, b, 1, D), e, "csr, %d", kind)
     FAULTS(rl_dsketch_csc(&s, N, 1, pointers, indices, a, 8, 0, b, 1, D), e, "csc, %d", kind)
+    static double more[M];
+    FAULTS(rl_dsketch_once_down(&s, N, a, N, b, N, more), e, "down, %d", kind)
+    FAULTS(rl_dsketch_once_across(&s, 1, N, 1, a, M, b, D, more), e, "across, %d", kind)
   }
   const rl_stream stream = {1, 2};
   FAULTS(rl_stream_subset(stream, 10, 0, D, M, chosen), e, "subset of %d", M)

@@ -23,3 +23,14 @@ def apply_sparse(
     alpha: float,
     Y: NDArray[Any],
 ) -> None: ...
+def once_down(
+    words: _Words, A: NDArray[Any], W: NDArray[Any], sums: NDArray[np.float64]
+) -> None: ...
+def once_across(
+    words: _Words,
+    pairs: int,
+    alpha: float,
+    A: NDArray[Any],
+    Y: NDArray[Any],
+    squares: NDArray[Any],
+) -> None: ...

@@ -43,6 +43,15 @@ cdef extern from "randla.h" nogil:
     int rl_dsketch_csc(const rl_sketch *s, int64_t n, double alpha, const void *pointers,
                        const void *indices, const double *data, int index_bytes, double beta,
                        double *B, int64_t rowstride, int64_t colstride)
+    int rl_ssketch_once_down(const rl_sketch *s, int64_t n, const float *A, int64_t lda, float *W,
+                             int64_t ldw, double *sums)
+    int rl_dsketch_once_down(const rl_sketch *s, int64_t n, const double *A, int64_t lda, double *W,
+                             int64_t ldw, double *sums)
+    int rl_ssketch_once_across(const rl_sketch *s, int pairs, int64_t m, float alpha,
+                               const float *A, int64_t lda, float *Y, int64_t ldy, float *squares)
+    int rl_dsketch_once_across(const rl_sketch *s, int pairs, int64_t m, double alpha,
+                               const double *A, int64_t lda, double *Y, int64_t ldy,
+                               double *squares)
 
 
 ctypedef fused real:
@@ -183,5 +192,38 @@ def apply_sparse(const uint64_t[::1] words, bint csr, index[::1] pointers, index
             else:
                 status = rl_dsketch_csc(&s, n, alpha, &pointers[0], &indices[0], &data[0],
                                         <int>bytes, 0, &Y[0, 0], row, column)
+    if status:
+        raise_status(status)
+
+
+def once_down(const uint64_t[::1] words, const real[:, ::1] A, real[:, ::1] W, double[::1] sums):
+    """W += U A, and sums of the columns of A; not empty."""
+    cdef rl_sketch s
+    cdef int64_t n = A.shape[1]
+    cdef int status
+    read(words, &s)
+    with nogil:
+        if real is float:
+            status = rl_ssketch_once_down(&s, n, &A[0, 0], n, &W[0, 0], n, &sums[0])
+        else:
+            status = rl_dsketch_once_down(&s, n, &A[0, 0], n, &W[0, 0], n, &sums[0])
+    if status:
+        raise_status(status)
+
+
+def once_across(const uint64_t[::1] words, int pairs, double alpha, const real[:, ::1] A,
+                real[:, ::1] Y, real[::1] squares):
+    """Y = alpha A U^T, and sums of squares of the rows of A; not empty."""
+    cdef rl_sketch s
+    cdef int64_t m = A.shape[0], n = A.shape[1], rows = Y.shape[1]
+    cdef int status
+    read(words, &s)
+    with nogil:
+        if real is float:
+            status = rl_ssketch_once_across(&s, pairs, m, <float>alpha, &A[0, 0], n, &Y[0, 0], rows,
+                                            &squares[0])
+        else:
+            status = rl_dsketch_once_across(&s, pairs, m, alpha, &A[0, 0], n, &Y[0, 0], rows,
+                                            &squares[0])
     if status:
         raise_status(status)

@@ -10,7 +10,8 @@ import numpy as np
 
 from .._core import dispatch, operators
 from .._core.random import words
-from ._operator import Accumulator, LinearSketch, _deliver, single
+from ._layout import _deliver, single
+from ._operator import Accumulator, LinearSketch
 
 
 class Gaussian(LinearSketch):

@@ -10,7 +10,8 @@ import numpy as np
 from .._core import dispatch, validate
 from .._core.random import as_stream, words
 from ._dense import Gaussian
-from ._operator import LinearSketch, _as_library
+from ._layout import _as_library
+from ._operator import LinearSketch
 from ._sparse import SparseSign
 
 

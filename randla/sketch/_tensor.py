@@ -11,7 +11,8 @@ import numpy as np
 from .._core import dispatch, operators, validate
 from .._core.random import words
 from ._dense import Rademacher
-from ._operator import Sketch, _as_library
+from ._layout import _as_library
+from ._operator import Sketch
 
 _MOST_FACTORS = 1024
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from types import MethodType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import Stream, pca, randomized_svd
+from .. import Stream, StreamingSVD, pca, randomized_svd
 from ._common import FLOATS, seed
 
 _SPARSE = ("csr", "csc")
@@ -252,6 +253,28 @@ def _total_variance(X: Any) -> float:
     return float((data**2).sum() / X.shape[0] - (means**2).sum())
 
 
+class _NotIncrementalError(ValueError, AttributeError):
+    """A method that the parameters rule out: scikit-learn asks by hasattr whether there is one."""
+
+
+class _Incremental:
+    """A method that needs an integer `n_components`."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, estimator: Any, owner: Any = None) -> Any:
+        if estimator is None:
+            return self.function
+        k = estimator.n_components
+        if not isinstance(k, Integral):
+            raise _NotIncrementalError(
+                f"partial_fit needs an integer n_components, got n_components={k}"
+            )
+        return MethodType(self.function, estimator)
+
+
 class RandomizedPCA(_LowRank):
     """Principal components by randomized decompositions; sparse input is centred but stays sparse.
 
@@ -287,7 +310,9 @@ class RandomizedPCA(_LowRank):
     n_components_ : int
         How many there are.
     n_samples_ : int
-        Samples seen in `fit`.
+        Samples seen in `fit`, or in all calls of `partial_fit`.
+    n_samples_seen_ : int
+        The same; after `partial_fit` alone.
     info_ : randla.SVDInfo
         What the decomposition did, with an estimate of its error.
     n_features_in_ : int
@@ -304,7 +329,7 @@ class RandomizedPCA(_LowRank):
     See Also
     --------
     RandomizedSVD : Without centring.
-    sklearn.decomposition.PCA : The peer.
+    sklearn.decomposition.PCA : The peer; of `partial_fit`, IncrementalPCA.
 
     References
     ----------
@@ -360,17 +385,71 @@ class RandomizedPCA(_LowRank):
             Itself.
         """
         X = self._input(X, ensure_min_samples=2)
-        result = pca(X, **self._options(X))
+        self._forget()
+        self._keep(pca(X, **self._options(X)), X.shape)
+        return self
+
+    @_Incremental
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any = None) -> RandomizedPCA:
+        """Take more samples, in a batch of any size; they are not kept.
+
+        The components are those of `randla.StreamingSVD` of all batches since the last `fit`.
+        There are none until as many samples have come as there are components, and two.
+        `n_components` must be an int, else there is no such method: AttributeError, and ValueError.
+
+        Parameters
+        ----------
+        X : array_like or sparse array, shape (n_samples, n_features)
+            Samples.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        RandomizedPCA
+            Itself.
+        """
+        k, first = self.n_components, not hasattr(self, "_stream")
+        X = self._input(X, reset=first)
+        if first:
+            if k > X.shape[1]:
+                raise ValueError(
+                    f"n_components={k} must be at most n_features = {X.shape[1]} of the samples"
+                )
+            self._forget()
+            self._stream = StreamingSVD(
+                X.shape[1], int(k), dtype=X.dtype, left=False, rng=Stream(seed(self.random_state))
+            )
+        elif k != self._stream.rank:
+            raise ValueError(
+                f"n_components={k} differs from {self._stream.rank} of earlier calls of "
+                f"partial_fit: call fit first"
+            )
+        self._stream.update_rows(X)
+        self.n_samples_seen_ = self._stream.shape[0]
+        if self.n_samples_seen_ >= max(2, k):
+            self._keep(self._stream.pca(), self._stream.shape)
+        return self
+
+    def _forget(self) -> None:
+        """What earlier fits have left."""
+        for name in ("_stream", "n_samples_seen_", "components_"):
+            self.__dict__.pop(name, None)
+
+    def _keep(self, result: Any, shape: tuple[int, int]) -> None:
         self.components_, self.singular_values_ = np.ascontiguousarray(result.Vh), result.S
         self.mean_ = result.mean
         self.explained_variance_ = result.explained_variance
         self.explained_variance_ratio_ = result.explained_variance_ratio
         self.n_components_, self.info_ = result.rank, result.info
-        self.n_samples_ = X.shape[0]
-        left, share = min(X.shape) - result.rank, float(result.explained_variance_ratio.sum())
+        self.n_samples_ = shape[0]
+        left, share = min(shape) - result.rank, float(result.explained_variance_ratio.sum())
         total = float(result.explained_variance.sum()) / share if share else 0.0
         self.noise_variance_ = max(1 - share, 0.0) * total / left if left else 0.0
-        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "components_")
 
     def transform(self, X: Any) -> Any:
         """Project samples.

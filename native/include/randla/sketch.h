@@ -73,6 +73,20 @@ RL_SKETCH_SPARSE(s, float)
 RL_SKETCH_SPARSE(d, double)
 #undef RL_SKETCH_SPARSE
 
+/* Rows that come once, RL_KIND_SPARSE_SIGN with all of its rows; what the decomposition of a stream keeps of them.
+ * down:   W += U A and sums += the columns' sums in double precision, for A (columns x n) and W (rows x n) by rows.
+ *         Sums go on row by row: cut where one likes, they have the same bits.
+ * across: Y = alpha A U^T (m x rows), and sums of squares of the rows of A (m x columns), all by rows.  A complex A
+ *         and Y are pairs of real numbers, with pairs = 2; all else counts real numbers. */
+#define RL_SKETCH_ONCE(p, T)                                                                  \
+  RL_API int rl_##p##sketch_once_down(const rl_sketch *s, int64_t n, const T *A, int64_t lda, \
+                                      T *W, int64_t ldw, double *sums);                       \
+  RL_API int rl_##p##sketch_once_across(const rl_sketch *s, int pairs, int64_t m, T alpha,    \
+                                        const T *A, int64_t lda, T *Y, int64_t ldy, T *squares);
+RL_SKETCH_ONCE(s, float)
+RL_SKETCH_ONCE(d, double)
+#undef RL_SKETCH_ONCE
+
 #ifdef __cplusplus
 }
 #endif

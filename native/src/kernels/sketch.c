@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "simd.h"
 
@@ -17,8 +18,9 @@
 #include "elements.inc"
 #include "sketch.inc"
 
-#define TABLE(p)                                                                                 \
-  {add_columns_##p, add_rows_##p, add_vector_##p, gather_columns_##p, gather_rows_##p, pack_##p, \
-   negate_##p,      unpack_##p,   hadamard_##p,   signs_##p,          normals_##p}
+#define TABLE(p)                                                                        \
+  {add_columns_##p, add_rows_##p,  add_vector_##p, gather_columns_##p, gather_rows_##p, \
+   pack_##p,        negate_##p,    unpack_##p,     hadamard_##p,       signs_##p,       \
+   normals_##p,     add_strip_##p, across_##p}
 extern const rl_sketch_kernels RL_CAT(rl_sketch_kernels, RL_ISA);
 const rl_sketch_kernels RL_CAT(rl_sketch_kernels, RL_ISA) = {TABLE(s), TABLE(d), philox_words};
