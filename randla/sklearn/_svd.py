@@ -443,9 +443,8 @@ class RandomizedPCA(_LowRank):
 
     def __getattr__(self, name: str) -> Any:
         """What a stream has found, when it is asked for: that takes longer than a batch."""
-        stream = self.__dict__.get("_stream")
-        if name in _FOUND and stream is not None and stream.shape[0] >= max(2, stream.rank):
-            self._keep(stream.pca(), stream.shape)
+        if name in _FOUND and self._has_enough():
+            self._keep(self._stream.pca(), self._stream.shape)
             return self.__dict__[name]
         if name == "partial_fit":
             raise _NotIncrementalError(
@@ -464,8 +463,14 @@ class RandomizedPCA(_LowRank):
         total = float(result.explained_variance.sum()) / share if share else 0.0
         self.noise_variance_ = max(1 - share, 0.0) * total / left if left else 0.0
 
+    def _has_enough(self) -> bool:
+        """Whether a stream has rows for all components."""
+        stream = self.__dict__.get("_stream")
+        return stream is not None and bool(stream.shape[0] >= max(2, stream.rank))
+
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "components_")
+        # scikit-learn asks before each batch: nothing is to be found for that
+        return "components_" in self.__dict__ or self._has_enough()
 
     def transform(self, X: Any) -> Any:
         """Project samples.
