@@ -182,9 +182,11 @@ def test_partial_fit_as_the_peer(sizes, dtype):
 def test_partial_fit_of_the_first_batches():
     ours = RandomizedPCA(3, random_state=0).partial_fit(DIGITS[:2])
     assert ours.n_samples_seen_ == 2
+    assert not hasattr(ours, "components_")
     with pytest.raises(NotFittedError):
         ours.transform(DIGITS)
     ours.partial_fit(DIGITS[2:3])
+    assert "components_" not in vars(ours)  # until they are asked for
     assert ours.transform(DIGITS).shape == (1797, 3)
     other = pickle.loads(pickle.dumps(ours)).partial_fit(DIGITS[3:40])
     ours.partial_fit(sp.csr_array(DIGITS[3:40]))

@@ -86,15 +86,16 @@ class PartialFit:
     param_names = ("batch",)
 
     def setup(self, batch):
-        """Make 10000 samples with 784 features."""
+        """Make 4000 samples with 784 features."""
         rng = np.random.default_rng(0)
-        A = rng.standard_normal((10_000, 100)) / np.arange(1, 101)
-        self.A = A @ rng.standard_normal((100, 784)) + 0.01 * rng.standard_normal((10_000, 784))
+        A = rng.standard_normal((4000, 100)) / np.arange(1, 101)
+        self.A = A @ rng.standard_normal((100, 784)) + 0.01 * rng.standard_normal((4000, 784))
 
     def fit(self, estimator, batch):
         """One batch after the other."""
         for i in range(0, len(self.A), batch):
             estimator.partial_fit(self.A[i : i + batch])
+        assert estimator.components_.shape == (20, 784)
         return estimator
 
     def time_partial_fit(self, batch):

@@ -253,6 +253,12 @@ def _total_variance(X: Any) -> float:
     return float((data**2).sum() / X.shape[0] - (means**2).sum())
 
 
+_FOUND = (
+    "components_", "explained_variance_", "explained_variance_ratio_", "info_", "mean_",
+    "n_components_", "n_samples_", "noise_variance_", "singular_values_",
+)  # fmt: skip
+
+
 class _NotIncrementalError(ValueError, AttributeError):
     """A method that the parameters rule out: scikit-learn asks by hasattr whether there is one."""
 
@@ -267,11 +273,8 @@ class _Incremental:
     def __get__(self, estimator: Any, owner: Any = None) -> Any:
         if estimator is None:
             return self.function
-        k = estimator.n_components
-        if not isinstance(k, Integral):
-            raise _NotIncrementalError(
-                f"partial_fit needs an integer n_components, got n_components={k}"
-            )
+        if not isinstance(estimator.n_components, Integral):
+            raise AttributeError  # on to __getattr__
         return MethodType(self.function, estimator)
 
 
@@ -394,7 +397,8 @@ class RandomizedPCA(_LowRank):
     def partial_fit(self, X: Any, y: Any = None) -> RandomizedPCA:
         """Take more samples, in a batch of any size; they are not kept.
 
-        The components are those of `randla.StreamingSVD` of all batches since the last `fit`.
+        The components are those of `randla.StreamingSVD` of all batches since the last `fit`, and
+        are found when they are first asked for.
         There are none until as many samples have come as there are components, and two.
         `n_components` must be an int, else there is no such method: AttributeError, and ValueError.
 
@@ -427,15 +431,26 @@ class RandomizedPCA(_LowRank):
                 f"partial_fit: call fit first"
             )
         self._stream.update_rows(X)
+        for name in _FOUND:
+            self.__dict__.pop(name, None)
         self.n_samples_seen_ = self._stream.shape[0]
-        if self.n_samples_seen_ >= max(2, k):
-            self._keep(self._stream.pca(), self._stream.shape)
         return self
 
     def _forget(self) -> None:
         """What earlier fits have left."""
-        for name in ("_stream", "n_samples_seen_", "components_"):
+        for name in ("_stream", "n_samples_seen_", *_FOUND):
             self.__dict__.pop(name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        """What a stream has found, when it is asked for: that takes longer than a batch."""
+        if name in _FOUND and self._has_enough():
+            self._keep(self._stream.pca(), self._stream.shape)
+            return self.__dict__[name]
+        if name == "partial_fit":
+            raise _NotIncrementalError(
+                f"partial_fit needs an integer n_components, got n_components={self.n_components}"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _keep(self, result: Any, shape: tuple[int, int]) -> None:
         self.components_, self.singular_values_ = np.ascontiguousarray(result.Vh), result.S
@@ -448,8 +463,14 @@ class RandomizedPCA(_LowRank):
         total = float(result.explained_variance.sum()) / share if share else 0.0
         self.noise_variance_ = max(1 - share, 0.0) * total / left if left else 0.0
 
+    def _has_enough(self) -> bool:
+        """Whether a stream has rows for all components."""
+        stream = self.__dict__.get("_stream")
+        return stream is not None and bool(stream.shape[0] >= max(2, stream.rank))
+
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "components_")
+        # scikit-learn asks before each batch: nothing is to be found for that
+        return "components_" in self.__dict__ or self._has_enough()
 
     def transform(self, X: Any) -> Any:
         """Project samples.
