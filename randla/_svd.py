@@ -670,7 +670,8 @@ def _factors(A: Products, plan: Plan) -> Factors:
     if method == "krylov":
         width, steps = krylov_shape(k, plan.n_oversamples, p, plan.n_iter)
         if width * (steps + 1) <= p:
-            return krylov(A, k, width, steps)
+            wide = min(k + plan.n_oversamples, p) if plan.n_iter is None else None
+            return krylov(A, k, width, steps, wide)
     width = min(k + plan.n_oversamples, p)
     return subspace(A, k, width, plan.iterations, _single(A, plan))
 

@@ -180,6 +180,9 @@ def stack(A: np.ndarray, k: int, n_oversamples: int, n_iter: int, algebra: Algeb
     return U, s, Vh, info
 
 
+_WIDE_STEPS = 4  # of blocks that miss no values
+
+
 def krylov_shape(k: int, n_oversamples: int, p: int, n_iter: int | None) -> tuple[int, int]:
     """Width of a block, and steps after the first.
 
@@ -189,14 +192,16 @@ def krylov_shape(k: int, n_oversamples: int, p: int, n_iter: int | None) -> tupl
     if n_iter is None:
         width = min(max(8, -(-(k + n_oversamples) // 4)), p)
         return width, min(13, p // width - 1) if width * 14 > p else 13
-    width = min(-(-(k + n_oversamples) // (n_iter + 1)), p)
+    width = min(max(8, -(-(k + n_oversamples) // (n_iter + 1))), p)
     return width, n_iter
 
 
-def krylov(A: Products, k: int, width: int, steps: int) -> Factors:
+def krylov(A: Products, k: int, width: int, steps: int, wide: int | None = None) -> Factors:
     """Block Krylov iteration (Musco, Musco, arXiv:1504.05477), with blocks made orthogonal at once.
 
     B^H has the blocks A^H Q_j, which the next step needs too: as many passes as for subspaces.
+    Blocks see no more equal values than they have columns.  Where some were missed, or values still
+    change, the iteration is repeated with blocks of `wide` columns, if that is given.
     """
     algebra = A.algebra
     omega = algebra.probes(A.shape[1])
@@ -217,7 +222,34 @@ def krylov(A: Products, k: int, width: int, steps: int) -> Factors:
     inner = R.shape[0] - width
     before = np.linalg.svd(R[:inner, :inner], compute_uv=False) if inner >= k else None
     f.converged = _change(s, before, algebra.eps) or _exact_rank(A, f)
+    if width < k and f.converged and _missed(A, f, Ye, omega):
+        f.converged = False
+    if width < k and not f.converged and wide is not None:
+        more = min(_WIDE_STEPS, A.shape[1] // wide - 1)
+        if more > 0:  # values are never too large
+            f = max(f, krylov(A, k, wide, more), key=lambda found: float(np.linalg.norm(found.s)))
     return f
+
+
+def _missed(A: Products, f: Factors, Ye: Any, omega: Any) -> bool:
+    """Whether what is left of A has a value that should be among those found.
+
+    The probes know nothing of the blocks: with them, two steps of a power iteration bound the norm
+    of A - U S V^H from below, so that a sound result is never refused.
+    """
+    algebra = A.algebra
+    limit = 1.01 * float(f.s[-1]) + 100 * algebra.eps * float(f.s[0])
+    left, right, X, Y = f.U, f.V, omega, Ye
+    for times in (A.rmatmat, A.matmat):
+        E = Y - algebra.scaled_columns(left, f.s) @ (algebra.adjoint(right) @ X)
+        X, R = algebra.normalise(E)
+        if Y is not Ye and float(np.linalg.norm(R, 2)) > limit:
+            return True
+        if not float(np.linalg.norm(R, 2)) > 100 * algebra.eps * float(f.s[0]):
+            return False
+        Y, left, right = times(X), right, left
+    E = Y - algebra.scaled_columns(left, f.s) @ (algebra.adjoint(right) @ X)
+    return float(np.linalg.norm(algebra.normalise(E)[1], 2)) > limit
 
 
 def gram(A: Products, k: int) -> Factors | None:

@@ -214,6 +214,20 @@ def test_converged_says_whether_there_were_enough_iterations():
         assert randomized_svd(near, 10, n_iter=2, precision=precision, rng=0).info.converged
 
 
+def test_krylov_sees_more_equal_values_than_a_block_has_columns():
+    """Blocks of 8 columns: 20 of 40 values of 1 came with 0.5 among them, from the tail."""
+    for copies, k in ((12, 20), (40, 20), (40, 50)):
+        s = np.r_[np.ones(copies), 0.5 * 0.99 ** np.arange(500 - copies)]
+        A = with_values(600, 500, s)
+        for seed in range(3):
+            result = randomized_svd(A, k, method="krylov", rng=seed)
+            assert np.allclose(result.S, s[:k], rtol=1e-3)
+            assert result.info.converged
+    few = randomized_svd(A, 20, method="krylov", n_iter=8, rng=0)
+    assert few.info.passes <= 2 * 9 + 2  # and two by probes, which look for what was missed
+    assert np.allclose(few.S, 1) or not few.info.converged
+
+
 def test_info():
     A = with_values(400, 300, spectra(300)["1/i"])
     info = randomized_svd(A, 10, rng=0).info
