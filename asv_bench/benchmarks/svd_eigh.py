@@ -82,11 +82,10 @@ class Sparse:
         """As it is called."""
         randla.randomized_eigh(self.A, 20, rng=0)
 
-    def track_speed_over_eigsh(self):
-        """Time of ARPACK at a tolerance of 1e-6 over ours."""
-        return speed(
-            lambda: eigsh(self.A, 20, tol=1e-6), lambda: randla.randomized_eigh(self.A, 20, rng=0)
-        )
+    def track_residual(self):
+        """Largest residual over the least value: fourteen blocks are not enough here."""
+        result = randla.randomized_eigh(self.A, 20, rng=0)
+        return result.info.residual / abs(float(result.eigenvalues[-1]))
 
 
 class Features:
