@@ -288,31 +288,6 @@ def _no_more(*_: Any) -> NoReturn:
     raise NotImplementedError("third derivatives, and those of tangents, are not there")
 
 
-def _run_on_both(
-    name: str, schema: str, tensors: int, kernel: Any, like: Any, **options: Any
-) -> Any:
-    return Operation(
-        f"{name}({schema}) -> Tensor",
-        tensors,
-        kernel=kernel,
-        on_gpu=kernel,
-        like=like,
-        backward=options.get("backward", _no_more),
-        jvp=options.get("jvp", _no_more),
-        keep=options.get("keep", False),
-    )
-
-
-_second = _run_on_both(
-    "randomized_svd_second", "Tensor A, Tensor P, Tensor G, Tensor H", 4, _second_kernel,
-    lambda A, P, G, H: torch.empty_like(P, memory_format=torch.contiguous_format),
-)  # fmt: skip
-_tangent = _run_on_both(
-    "randomized_svd_tangent", "Tensor A, Tensor P, Tensor G, Tensor dP, Tensor dG", 5,
-    _tangent_kernel, lambda A, *_: torch.empty_like(A, memory_format=torch.contiguous_format),
-)  # fmt: skip
-
-
 def _only(P: Tensor, values: bool) -> Tensor:
     """The last row, or the others, and zeros."""
     zero = torch.zeros_like(P)
@@ -321,36 +296,80 @@ def _only(P: Tensor, values: bool) -> Tensor:
     )
 
 
-def _vjp_backward(
-    tensors: Sequence[Tensor], _: Any, gradients: Sequence[Tensor], needed: Sequence[bool]
-) -> tuple[Tensor | None, ...]:
-    both = _second(*tensors, gradients[0])
-    return (None, _only(both, False), _only(both, True))
+def decomposition(
+    name: str,
+    constants: str,
+    *,
+    kernel: Any,
+    like: Any,
+    vjp: Any,
+    jvp: Any,
+    second: Any,
+    tangent: Any,
+) -> Operation:
+    """The operation of a packed decomposition P of A, and those of its derivatives.
+
+    `vjp` (A, P, G) and `jvp` (A, P, dA) are the first ones.  The second ones are of losses of the
+    values, the last row of P: `second` (A, P, G, H) has the gradients of `vjp` by vectors and by G,
+    packed, and `tangent` (A, P, G, dP, dG) its tangent.
+    """
+
+    def operation(
+        suffix: str, schema: str, tensors: int, run: Any, as_argument: int, **options: Any
+    ) -> Operation:
+        def empty(*arguments: Any) -> Tensor:
+            like = arguments[as_argument]
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+
+        return Operation(
+            f"{name}{suffix}({schema}) -> Tensor",
+            tensors,
+            kernel=run,
+            on_gpu=run,
+            **{"like": empty, "backward": _no_more, "jvp": _no_more, **options},
+        )
+
+    of_P = "Tensor A, Tensor P, Tensor G"
+    by_second = operation("_second", of_P + ", Tensor H", 4, second, 1)
+    by_tangent = operation("_tangent", of_P + ", Tensor dP, Tensor dG", 5, tangent, 0)
+
+    def vjp_backward(
+        tensors: Sequence[Tensor], _: Any, gradients: Sequence[Tensor], needed: Sequence[bool]
+    ) -> tuple[Tensor | None, ...]:
+        both = by_second(*tensors, gradients[0])
+        return (None, _only(both, False), _only(both, True))
+
+    def vjp_jvp(tensors: Sequence[Tensor], _: Any, tangents: Sequence[Tensor | None]) -> Tensor:
+        A, P, G = tensors
+        dP, dG = (torch.zeros_like(P) if t is None else t for t in tangents[1:])
+        moved: Tensor = by_tangent(A, P, G, dP, dG)
+        return moved
+
+    by_vjp = operation("_vjp", of_P, 3, vjp, 0, backward=vjp_backward, jvp=vjp_jvp)
+    by_jvp = operation("_jvp", "Tensor A, Tensor P, Tensor dA", 3, jvp, 1)
+    return operation(
+        "",
+        f"Tensor A, {constants}, int key, int offset",
+        1,
+        kernel,
+        0,
+        like=like,
+        keep=True,
+        backward=lambda tensors, _, gradients, needed: (by_vjp(*tensors, gradients[0]),),
+        jvp=lambda tensors, _, tangents: by_jvp(*tensors, tangents[0]),
+    )
 
 
-def _vjp_jvp(tensors: Sequence[Tensor], _: Any, tangents: Sequence[Tensor | None]) -> Tensor:
-    A, P, G = tensors
-    dP, dG = (torch.zeros_like(P) if t is None else t for t in tangents[1:])
-    return _tangent(A, P, G, dP, dG)
-
-
-_vjp = _run_on_both(
-    "randomized_svd_vjp", "Tensor A, Tensor P, Tensor G", 3, _vjp_kernel,
-    lambda A, *_: torch.empty_like(A, memory_format=torch.contiguous_format),
-    backward=_vjp_backward, jvp=_vjp_jvp,
-)  # fmt: skip
-_jvp = _run_on_both(
-    "randomized_svd_jvp", "Tensor A, Tensor P, Tensor dA", 3, _jvp_kernel,
-    lambda A, P, dA: torch.empty_like(P, memory_format=torch.contiguous_format),
-)  # fmt: skip
-_decompose = _run_on_both(
+_decompose = decomposition(
     "randomized_svd",
-    "Tensor A, int k, int n_oversamples, int n_iter, str method, str precision, int key, "
-    "int offset",
-    1, _kernel, _like, keep=True,
-    backward=lambda tensors, _, gradients, needed: (_vjp(*tensors, gradients[0]),),
-    jvp=lambda tensors, _, tangents: _jvp(*tensors, tangents[0]),
-)  # fmt: skip
+    "int k, int n_oversamples, int n_iter, str method, str precision",
+    kernel=_kernel,
+    like=_like,
+    vjp=_vjp_kernel,
+    jvp=_jvp_kernel,
+    second=_second_kernel,
+    tangent=_tangent_kernel,
+)
 
 
 # ---- public functions ----------------------------------------------------------------------------

@@ -9,7 +9,6 @@ once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,15 +22,14 @@ from ._svd import (
     _array,
     _done,
     _on_device,
-    _only,
     _outside,
     _place,
-    _run_on_both,
     _tensor,
     _undefined,
     _values_only,
     _working,
     conjugate_gradients,
+    decomposition,
 )
 
 
@@ -164,45 +162,16 @@ def _tangent_kernel(A: Tensor, P: Tensor, G: Tensor, dP: Tensor, dG: Tensor) -> 
     return moved + _adjoint(moved) + (V * dgw) @ _adjoint(V)
 
 
-_second = _run_on_both(
-    "randomized_eigh_second", "Tensor A, Tensor P, Tensor G, Tensor H", 4, _second_kernel,
-    lambda A, P, G, H: torch.empty_like(P, memory_format=torch.contiguous_format),
-)  # fmt: skip
-_tangent = _run_on_both(
-    "randomized_eigh_tangent", "Tensor A, Tensor P, Tensor G, Tensor dP, Tensor dG", 5,
-    _tangent_kernel, lambda A, *_: torch.empty_like(A, memory_format=torch.contiguous_format),
-)  # fmt: skip
-
-
-def _vjp_backward(
-    tensors: Sequence[Tensor], _: Any, gradients: Sequence[Tensor], needed: Sequence[bool]
-) -> tuple[Tensor | None, ...]:
-    both = _second(*tensors, gradients[0])
-    return (None, _only(both, False), _only(both, True))
-
-
-def _vjp_jvp(tensors: Sequence[Tensor], _: Any, tangents: Sequence[Tensor | None]) -> Tensor:
-    A, P, G = tensors
-    dP, dG = (torch.zeros_like(P) if t is None else t for t in tangents[1:])
-    return _tangent(A, P, G, dP, dG)
-
-
-_vjp = _run_on_both(
-    "randomized_eigh_vjp", "Tensor A, Tensor P, Tensor G", 3, _vjp_kernel,
-    lambda A, *_: torch.empty_like(A, memory_format=torch.contiguous_format),
-    backward=_vjp_backward, jvp=_vjp_jvp,
-)  # fmt: skip
-_jvp = _run_on_both(
-    "randomized_eigh_jvp", "Tensor A, Tensor P, Tensor dA", 3, _jvp_kernel,
-    lambda A, P, dA: torch.empty_like(P, memory_format=torch.contiguous_format),
-)  # fmt: skip
-_decompose = _run_on_both(
+_decompose = decomposition(
     "randomized_eigh",
-    "Tensor A, int k, bool psd, int n_oversamples, int n_iter, str method, int key, int offset",
-    1, _kernel, _like, keep=True,
-    backward=lambda tensors, _, gradients, needed: (_vjp(*tensors, gradients[0]),),
-    jvp=lambda tensors, _, tangents: _jvp(*tensors, tangents[0]),
-)  # fmt: skip
+    "int k, bool psd, int n_oversamples, int n_iter, str method",
+    kernel=_kernel,
+    like=_like,
+    vjp=_vjp_kernel,
+    jvp=_jvp_kernel,
+    second=_second_kernel,
+    tangent=_tangent_kernel,
+)
 
 
 # ---- public function -----------------------------------------------------------------------------
