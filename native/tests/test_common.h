@@ -15,6 +15,22 @@
 #include "randla.h"
 #include "refblas.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Number of threads from now on; returns what it was.  Without threads, or where ThreadSanitizer counts them
+ * (gomp.c), it stays. */
+static inline int threads_set(int count) {
+#if defined _OPENMP && !defined __SANITIZE_THREAD__
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(count);
+  return before;
+#else
+  return count;
+#endif
+}
+
 /* Counts a failure, prints the first of them, goes on. */
 #define CHECK(condition, ...)                                                   \
   do {                                                                          \

@@ -11,9 +11,6 @@
 #include "test_common.h"
 #include "threads.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #ifdef __unix__
 #include <pthread.h>
 #endif
@@ -31,17 +28,6 @@ static int size_number(int i) {
   if (test_quick()) return i < (int)(sizeof quicker / sizeof *quicker) ? quicker[i] : 0;
   if (i < 40) return i + 1;
   return i - 40 < (int)(sizeof large / sizeof *large) ? large[i - 40] : 0;
-}
-
-/* Number of threads from now on; returns what it was. */
-static int threads_set(int count) {
-#if defined _OPENMP && !defined __SANITIZE_THREAD__
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(count);
-  return before;
-#else
-  return count;
-#endif
 }
 
 static int stop_after, stop_asked;

@@ -5,21 +5,6 @@
 #include "memory.h"
 #include "test_common.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-/* Number of threads from now on; returns what it was. */
-static int threads_set(int count) {
-#if defined _OPENMP && !defined __SANITIZE_THREAD__
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(count);
-  return before;
-#else
-  return count;
-#endif
-}
-
 /* A BLAS whose threads can be set: what it is told. */
 static int blas_threads = 3, blas_least = 3;
 static int get_threads(void) { return blas_threads; }

@@ -5,18 +5,6 @@
 #include "test_common.h"
 #include "threads.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-static void threads_set(int count) {
-#if defined _OPENMP && !defined __SANITIZE_THREAD__
-  omp_set_num_threads(count);
-#else
-  (void)count;
-#endif
-}
-
 /* A BLAS whose threads can be set, so that the core may have its own. */
 static int blas_threads = 4;
 static int get_threads(void) { return blas_threads; }

@@ -4,18 +4,6 @@
 #include "memory.h"
 #include "test_common.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-static void threads_set(int count) {
-#if defined _OPENMP && !defined __SANITIZE_THREAD__
-  omp_set_num_threads(count);
-#else
-  (void)count;
-#endif
-}
-
 enum { KINDS = 5 };
 static const int64_t kind_of[KINDS] = {RL_KIND_GAUSSIAN, RL_KIND_GAUSSIAN_SINGLE,
                                        RL_KIND_RADEMACHER, RL_KIND_SPARSE_SIGN, RL_KIND_SRHT};

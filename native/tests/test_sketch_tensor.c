@@ -5,18 +5,6 @@
 #include "randla/device/philox.h"
 #include "test_common.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-static void threads_set(int count) {
-#if defined _OPENMP && !defined __SANITIZE_THREAD__
-  omp_set_num_threads(count);
-#else
-  (void)count;
-#endif
-}
-
 static void codes(void) {
   const rl_stream s = {0x123456789abcdefU, 7};
   int32_t all[40];

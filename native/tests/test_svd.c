@@ -1,6 +1,5 @@
 /* Randomized SVDs by what they promise, and the normaliser of panels. */
 #include <math.h>
-#include <omp.h>
 #include <stdatomic.h>
 
 #include "gemm.h"

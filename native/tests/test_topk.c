@@ -7,9 +7,6 @@
 #include "test_common.h"
 #include "threads.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -18,14 +15,6 @@ enum { TYPES = RL_U64 + 1 };
 static const char *const type_name[TYPES] = {"f16", "bf16", "f32", "f64", "bool", "i8", "i16",
                                              "i32", "i64",  "u8",  "u16", "u32",  "u64"};
 static const int size_of[TYPES] = {2, 2, 4, 8, 1, 1, 2, 4, 8, 1, 2, 4, 8};
-
-static void threads_set(int count) {
-#if defined _OPENMP && !defined __SANITIZE_THREAD__
-  omp_set_num_threads(count);
-#else
-  (void)count;
-#endif
-}
 
 /* ---- the oracle: a comparison written from the definition, and a stable sort ------------------------- */
 
