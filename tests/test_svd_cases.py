@@ -72,7 +72,12 @@ def test_wide_short_matrix():
         "print((peak() - before) / A.nbytes)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        cwd="/",
     )
     assert float(done.stdout) < 10
 
