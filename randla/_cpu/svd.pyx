@@ -152,7 +152,7 @@ cdef tuple _sparse(indptr, indices, data, shape, bint csc):
     return shape[0], shape[1], indptr.itemsize
 
 
-def squares(A, double scale=1):
+def squares(A, double scale=1.0):
     """Squared norms of scale times the rows of a C-contiguous 2-d array."""
     cdef char kind = _kind(A)
     cdef int64_t batch, length
