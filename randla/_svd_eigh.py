@@ -535,9 +535,10 @@ def _nystrom(A: Products, plan: _Plan, X: Any, Y: Any) -> _Factors | None:
     for step in range(n_iter + 1):
         H = _host(algebra.adjoint(X) @ Y)
         nu = math.sqrt(n) * algebra.eps * float(np.linalg.norm(algebra.column_norms(Y)))
-        _positive(A, np.linalg.eigvalsh((H + H.conj().T) / 2), 100 * nu)
+        values = np.linalg.eigvalsh((H + H.conj().T) / 2)
+        _positive(A, values, 100 * nu)
         if step < n_iter:
-            before = np.linalg.eigvalsh((H + H.conj().T) / 2)[::-1][: plan.k]
+            before = values[::-1][: plan.k]
             X, _ = algebra.orthonormalise(Y)
             Y = A.matmat(X)
     for _ in range(4):

@@ -273,6 +273,21 @@ def test_positive_semidefinite_or_not():
         randomized_eigh(-1e30 * np.eye(n), 4, psd=True)
 
 
+def test_nystrom_without_a_factor(monkeypatch):
+    """Ritz values take over where Cholesky's method fails at every shift."""
+
+    def fails(_):
+        raise np.linalg.LinAlgError
+
+    s = 0.5 ** np.arange(150)
+    A = with_values(s)
+    monkeypatch.setattr(np.linalg, "cholesky", fails)
+    result = randomized_eigh(A, 4, psd=True, n_iter=3, rng=0)
+    check(A, result, 4)
+    assert result.info.method == "subspace"
+    assert np.allclose(result.eigenvalues, s[:4])
+
+
 def test_not_hermitian():
     rng = np.random.default_rng(0)
     A = with_values(1 / np.arange(1, 201.0))
