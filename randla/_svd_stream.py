@@ -27,7 +27,8 @@ from .sketch import SparseSign
 # entries were up to 3 times the least, with 4 nonzeros 1.1.  With 8 they are as with 4.
 _NONZEROS = 4
 _FLOOR = 128  # rows beyond 2 p
-_PANEL = 8 << 20  # bytes of rows that are read twice, the second time from cache
+# bytes of rows at a time: on the host they are read twice, the second time from cache
+_PANEL = {"numpy": 8 << 20, "cupy": 1 << 28}
 _BUFFER = 2048  # rows of Y that are reduced to a triangle at a time
 
 
@@ -100,6 +101,9 @@ class StreamingSVD:
     **Cost.**  8 additions for each entry, which is read once, and a sum for the means; memory is
     ``m (4 rank + 1) + n (8 rank + 130)`` numbers.  The result has the same bits for any cut of the
     rows, and, of streams that were added, for the same cuts between these.
+
+    **Blocks of CuPy** are sketched where they are, with the bits of the host; what has p or d rows
+    and columns is solved on the host.
 
     **Means** are subtracted at the end, from the sketches, which are linear; sums are kept in
     double precision.  Digits are lost where the means are far larger than what is left
@@ -175,14 +179,16 @@ class StreamingSVD:
         Parameters
         ----------
         block : array_like or sparse array, shape (rows, n)
-            The rows that follow; any number of them.
+            The rows that follow; any number of them.  If the first block is CuPy's, all must be:
+            sketches and results are on its device, which each block waits for once.
 
         Raises
         ------
         ValueError
             If the block has another width, or more rows than `m` has left.
         TypeError
-            If its dtype is not supported, or it is complex and the stream is not.
+            If its dtype is not supported, it is complex and the stream is not, or one of both is on
+            a device and the other is not.
         numpy.linalg.LinAlgError
             If it has a NaN or an infinity.  The stream is then as it was.
         """
@@ -198,7 +204,7 @@ class StreamingSVD:
                 f"{name} has {rows} rows, but only {self.m - self._rows} of m = {self.m} are left"
             )
         dtype, state = self._begun(X, name)
-        state = state.after(X.astype(state.char, copy=False), self.first_row + self._rows, name)
+        state = state.after(X, self.first_row + self._rows, name)
         self.dtype, self._state = dtype, state
         self._rows += rows
 
@@ -242,16 +248,20 @@ class StreamingSVD:
             if not cmath.isfinite(number):
                 raise np.linalg.LinAlgError(f"{name} is not finite")
             factors.append(number if state.char in "FD" else number.real)
-        added = _State(self, state.char).after(X.astype(state.char, copy=False), 0, "H")
+        added = _State(self, state.char, state.kind).after(X, 0, "H")
         self._state = added.combined(factors[1], state if self._rows else None, factors[0])
         self.dtype, self._rows, self._whole = dtype, self.m, True
 
     def _checked(self, block: Any, name: str) -> Any:
         """A block as an array or a sparse one."""
+        kind = dispatch.kind_of(block)
         if operators.is_sparse(block):
             X = operators.sound(name, block).tocsr()
+        elif operators.is_device_sparse(block):
+            X = block.tocsr()
+        elif kind == "cupy":
+            X = block
         else:
-            kind = dispatch.kind_of(block)
             served = kind in ("sequence", "subclass", "tracer")
             X = validate.as_array(name, block, kind) if served else np.asarray(block)
         if X.ndim != 2:
@@ -263,18 +273,25 @@ class StreamingSVD:
 
     def _begun(self, X: Any, name: str) -> tuple[np.dtype, _State]:
         """The dtype of the result, and the sketches so far; the first block decides."""
+        kind = "cupy" if dispatch.kind_of(X) == "cupy" or operators.is_device_sparse(X) else "numpy"
         if self.dtype is None:
-            dtype, state = self._start(X.dtype, name)
+            dtype, state = self._start(X.dtype, name, kind)
         else:
             dtype, state = self.dtype, self._state
+            if kind != state.kind and not self._rows:
+                state = _State(self, state.char, kind)
+        if kind != state.kind:
+            raise TypeError(
+                f"arrays must be of one library, got {name} of {kind} after rows of {state.kind}"
+            )
         if X.dtype.kind == "c" and state.char in "fd":
             raise TypeError(f"{name} is complex, what came first is not")
         return dtype, state
 
-    def _start(self, dtype: np.dtype, name: str) -> tuple[np.dtype, _State]:
+    def _start(self, dtype: np.dtype, name: str, kind: str = "numpy") -> tuple[np.dtype, _State]:
         char = validate.compute_char(name, dtype)
         narrow = dtype.char == "e" or dtype.name == "bfloat16"
-        return dtype if narrow else np.dtype(char), _State(self, char)
+        return dtype if narrow else np.dtype(char), _State(self, char, kind)
 
     # ---- streams and their sums ------------------------------------------------------------------
 
@@ -299,6 +316,10 @@ class StreamingSVD:
             mine, its = getattr(self, name), getattr(other, name)
             if mine != its and (name != "dtype" or (mine is not None and its is not None)):
                 raise ValueError(f"streams must have the same {name}, got {mine} and {its}")
+        if self._rows and other._rows and self._state.kind != other._state.kind:
+            raise ValueError(
+                f"streams must be of one library, got {self._state.kind} and {other._state.kind}"
+            )
         if self._whole != other._whole and self._rows and other._rows:
             raise ValueError("one stream has all of its rows by update, the other one does not")
         whole = self._whole or other._whole
@@ -369,17 +390,18 @@ class StreamingSVD:
         if not (np.isfinite(f.s).all() and math.isfinite(f.error)):
             raise beyond_range()
         char = self._state.char
-        algebra = Algebra(np.empty(0), char, self.stream)
+        algebra = Algebra(self._state.W, char, self.stream)
         U, V = algebra.signs(f.V if f.U is None else f.U, f.V)
         info = SVDInfo(
             0, 1, f.error, f.bound, True, "stream", 0, cancellation=f.cancellation
         )  # fmt: skip
-        wanted = self.dtype
+        wanted, lib = self.dtype, self._state.lib
 
         def array(X: Any, real: bool = False) -> Any:
-            return as_wanted(algebra, np.ascontiguousarray(X), wanted, real)
+            given = algebra.real_from_host(X) if real else lib.ascontiguousarray(X)
+            return as_wanted(algebra, given, wanted, real)
 
-        arrays = (None if f.U is None else array(U), array(f.s, True), array(V.conj().T))
+        arrays = (None if f.U is None else array(U), array(f.s, True), array(algebra.adjoint(V)))
         if not center:
             return SVDResult(*arrays, rank=len(f.s), info=info)
         with np.errstate(all="ignore"):
@@ -397,13 +419,13 @@ class StreamingSVD:
 class _Factors:
     """What the sketches say."""
 
-    U: np.ndarray | None
+    U: Any
     s: np.ndarray
-    V: np.ndarray
+    V: Any
     error: float
     bound: float
     cancellation: float
-    mean: np.ndarray
+    mean: Any
     share: np.ndarray
 
 
@@ -414,15 +436,22 @@ class _State:
     what scales it is left to the end.
     """
 
-    def __init__(self, of: StreamingSVD, char: str) -> None:
+    def __init__(self, of: StreamingSVD, char: str, kind: str) -> None:
         self.om, self.phi, self.k = of._om, of._phi, of.rank
         self.left, self.stream, self.char, self.n = of.left, of.stream, char, of.n
+        self.kind = kind
         validate.fits_memory("a sketch", (self.phi.d, of.n), np.dtype(char))
-        self.W = np.zeros((self.phi.d, of.n), char)
-        self.sums = np.zeros(of.n, np.result_type(char, np.float64))
+        self.W: Any = self.lib.zeros((self.phi.d, of.n), char)
+        self.sums: Any = self.lib.zeros(of.n, np.result_type(char, np.float64))
         self.squares = 0.0
-        self.Y: list[np.ndarray] = []
-        self.triangle = np.zeros((0, self.om.d + 1), char)  # of the rows of [Y, 1] that are gone
+        self.Y: list[Any] = []
+        # of the rows of [Y, 1] that are gone
+        self.triangle: Any = self.lib.zeros((0, self.om.d + 1), char)
+
+    @property
+    def lib(self) -> Any:
+        """NumPy or CuPy: no attribute, since modules have no pickles."""
+        return np if self.kind == "numpy" else dispatch.backend("cupy").cupy
 
     def copied(self) -> _State:
         new = copy.copy(self)
@@ -432,7 +461,7 @@ class _State:
     def after(self, X: Any, first: int, name: str) -> _State:
         """With more rows; this one is not to be used any more."""
         rows, n = X.shape
-        step = max(1, _PANEL // (n * np.dtype(self.char).itemsize))
+        step = max(1, _PANEL[self.kind] // (n * np.dtype(self.char).itemsize))
         # a panel is known to be finite before it changes anything; where there are several of
         # them, a copy is changed
         new = self.copied() if rows > step else copy.copy(self)
@@ -443,46 +472,62 @@ class _State:
 
     def _add(self, X: Any, first: int, name: str) -> None:
         """Rows that stay in cache from the first sketch to the last."""
-        if operators.is_sparse(X):
-            X = X.toarray(order="C")
-        X = validate.packed(X, self.char)
-        Y = np.empty((len(X), self.om.d), self.char)
-        if len(X):
-            binding = dispatch.backend("numpy").sketch
-            # complex entries are pairs of real ones, which the operators take alike
-            real, pairs = np.dtype(self.char.lower()), 1 + (self.char in "FD")
-            squares, om = np.empty(len(X), real), self.om
-            binding.once_across(
-                om._words(self.n), pairs, om.scale, X.view(real), Y.view(real), squares
-            )
-            # what is not finite reaches the sum of squares, as what is too large does
-            if not np.isfinite(squares).all() and not np.isfinite(X).all():
-                raise np.linalg.LinAlgError(f"{name} has a NaN or an infinity")
-            words = self.phi.cols(first, first + len(X))._words(len(X))
-            binding.once_down(words, X.view(real), self.W.view(real), self.sums.view(np.float64))
-            for square in squares:
-                self.squares += float(square)
+        if not X.shape[0]:
+            return
+        if operators.is_sparse(X) or operators.is_device_sparse(X):
+            X = X.toarray()
+        # complex entries are pairs of real ones, which the operators take alike
+        real, pairs = np.dtype(self.char.lower()), 1 + (self.char in "FD")
+        binding, device = dispatch.backend(self.kind).sketch, self.kind == "cupy"
+        if device:
+            X = self.lib.ascontiguousarray(X, self.char)
+            squares = dispatch.backend("cupy").svd.squares_of_rows(X.view(real))
+            Y = self.om.apply(X, 1)
+        else:
+            X = validate.packed(X, self.char)
+            squares, Y = np.empty(len(X), real), np.empty((len(X), self.om.d), self.char)
+            words = self.om._words(self.n)
+            binding.once_across(words, pairs, self.om.scale, X.view(real), Y.view(real), squares)
+        # what is not finite reaches the sum of squares, as what is too large does
+        if not np.isfinite(squares).all() and not bool(self.lib.isfinite(X).all()):
+            raise np.linalg.LinAlgError(f"{name} has a NaN or an infinity")
+        words = self.phi.cols(first, first + len(X))._words(len(X))
+        rows, W, sums = X.view(real), self.W.view(real), self.sums.view(np.float64)
+        if device:  # with factors of 1 sums go on where they ended
+            binding.apply(words, False, rows[None], W[None], 1.0, 1.0)
+            dispatch.backend("cupy").svd.add_columns(rows, sums)
+        else:
+            binding.once_down(words, rows, W, sums)
+        for square in squares:
+            self.squares += float(square)
         self.Y.append(Y)
         if not self.left and sum(map(len, self.Y)) >= _BUFFER:
             self._reduce()
 
     def _reduce(self) -> None:
         """Leave a triangle R with R^H R = [Y, 1]^H [Y, 1], at fixed numbers of rows."""
-        Y = np.concatenate(self.Y)
+        Y = self.lib.concatenate(self.Y)
         whole = len(Y) // _BUFFER * _BUFFER
         for i in range(0, whole, _BUFFER):
-            self.triangle = _triangle([self.triangle, _with_ones(Y[i : i + _BUFFER])])
+            self.triangle = self._reduced([self.triangle], [Y[i : i + _BUFFER]])
         self.Y = [Y[whole:]]
+
+    def _reduced(self, triangles: list[Any], parts: list[Any]) -> Any:
+        """The triangle of triangles and of [Y, 1]."""
+        lib = self.lib
+        ones = [lib.concatenate([Y, lib.ones((len(Y), 1), self.char)], axis=1) for Y in parts]
+        return lib.linalg.qr(lib.concatenate([*triangles, *ones]), mode="r")
 
     def combined(self, nu: Any, other: _State | None, eta: Any) -> _State:
         """The sketches of ``nu A + eta B``."""
         new = copy.copy(self)
         with np.errstate(all="ignore"):
-            new.W, new.sums, Y = nu * self.W, nu * self.sums, nu * np.concatenate(self.Y)
+            new.W, new.sums = nu * self.W, nu * self.sums
+            Y = nu * self.lib.concatenate(self.Y)
             if other is not None:
                 new.W += eta * other.W
                 new.sums += eta * other.sums
-                Y += eta * np.concatenate(other.Y)
+                Y += eta * self.lib.concatenate(other.Y)
         new.Y = [Y]
         new.squares = math.nan if other is not None else abs(nu) ** 2 * self.squares
         return new
@@ -497,13 +542,13 @@ class _State:
         new.W, new.sums = self.W + other.W, self.sums + other.sums
         new.squares, new.Y = self.squares + other.squares, self.Y + other.Y
         if not self.left:
-            rest = [_with_ones(Y) for Y in new.Y]
-            new.triangle, new.Y = _triangle([self.triangle, other.triangle, *rest]), []
+            new.triangle, new.Y = self._reduced([self.triangle, other.triangle], new.Y), []
         return new
 
     def factors(self, first: int, m: int, center: bool) -> _Factors:
-        """U, s, V of rank k, and errors."""
-        if not all(np.isfinite(X).all() for X in (self.W, self.triangle, *self.Y)):
+        """U, s, V of rank k, and errors: what has d or p rows and columns is solved on the host."""
+        lib, algebra = self.lib, Algebra(self.W, self.char, self.stream)
+        if not all(bool(lib.isfinite(X).all()) for X in (self.W, self.triangle, *self.Y)):
             raise OverflowError  # sums of what was finite
         f = _Factors()
         f.mean = self.sums / m
@@ -511,19 +556,22 @@ class _State:
         about = self.om.apply(mu[None], 1)  # means of the columns of Y
         W, phi = self.phi.scale * self.W, self.phi.cols(first, first + m)
         if center:  # Phi (A - 1 mu^T) = Phi A - (Phi 1) mu^T
-            W -= np.outer(phi @ np.ones(m, self.char), mu)
+            W -= lib.outer(phi @ lib.ones(m, self.char), mu)
         if self.left:
-            Y = np.concatenate(self.Y)
+            Y = lib.concatenate(self.Y)
             Q = qr(Y - about if center else Y, rng=self.stream)[0]
-            of_phi = phi @ Q
+            of_phi = dispatch.to_numpy(phi @ Q)
         else:
-            R = _triangle([self.triangle, *(_with_ones(Y) for Y in self.Y)])
-            back = _inverse(R[:, :-1] - R[:, -1:] * about if center else R[:, :-1])
-            of_phi = self.om.apply(W, 1) @ back
-        W, rows = _short(W)
+            R = self._reduced([self.triangle], self.Y)
+            back = _inverse(
+                dispatch.to_numpy(R[:, :-1] - R[:, -1:] * about if center else R[:, :-1])
+            )
+            of_phi = dispatch.to_numpy(self.om.apply(W, 1)) @ back
+        W, rows = _short(lib, W)
         u, f.s, vh = _solved(of_phi, W, self.k)
-        f.V = (vh @ rows).conj().T if rows is not None else vh.conj().T
-        f.U = Q @ u if self.left else None
+        V = algebra.from_host(vh)
+        f.V = algebra.adjoint(V if rows is None else V @ rows)
+        f.U = Q @ algebra.from_host(u) if self.left else None
 
         # each part of Phi is asked for the error of what the others find; a part alone is an
         # operator of norm 1 on average, and its entries here are half as large: the sum is a mean
@@ -542,7 +590,7 @@ class _State:
         f.error, f.bound = size * error, size * 2.1 * error
         total, f.cancellation = values**2 + error**2, 0.0
         if center:
-            means = math.sqrt(m) * float(np.linalg.norm(f.mean / size))
+            means = math.sqrt(m) * float(lib.linalg.norm(f.mean / size))
             f.cancellation = means / math.sqrt(total) if total else 0.0
             # squares are known but where they left the range, or the means hide them
             known = self.squares / size / size
@@ -562,12 +610,12 @@ def _parts(d: int) -> list[int]:
     return [t * each + min(t, longer) for t in range(_NONZEROS + 1)]
 
 
-def _short(W: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Coordinates of the rows of W in an orthonormal basis of these, if that is smaller."""
+def _short(lib: Any, W: Any) -> tuple[np.ndarray, Any]:
+    """On the host: W, or coordinates of its rows in an orthonormal basis, if that is smaller."""
     if W.shape[0] >= W.shape[1]:
-        return W, None
-    Q, R = np.linalg.qr(W.conj().T)
-    return R.conj().T, Q.conj().T
+        return dispatch.to_numpy(W), None
+    Q, R = lib.linalg.qr(W.conj().T)
+    return dispatch.to_numpy(R).conj().T, Q.conj().T
 
 
 def _solved(of_phi: np.ndarray, W: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
@@ -575,15 +623,6 @@ def _solved(of_phi: np.ndarray, W: np.ndarray, k: int) -> tuple[np.ndarray, ...]
     C = np.linalg.lstsq(of_phi, W, rcond=None)[0]
     u, s, vh = np.linalg.svd(C, full_matrices=False)
     return u[:, :k], s[:k], vh[:k]
-
-
-def _with_ones(Y: np.ndarray) -> np.ndarray:
-    return np.concatenate([Y, np.ones((len(Y), 1), Y.dtype)], axis=1)
-
-
-def _triangle(parts: list[np.ndarray]) -> np.ndarray:
-    R: np.ndarray = np.linalg.qr(np.concatenate(parts), mode="r")  # type: ignore[assignment]
-    return R
 
 
 def _inverse(R: np.ndarray) -> np.ndarray:
@@ -601,13 +640,13 @@ def once(blocks: Any, k: int, center: bool, stream: Any) -> Any:
     for number, given in enumerate(blocks):
         name = f"block {number} of A"
         if sketches is None:
-            X = given if operators.is_sparse(given) else np.asarray(given)
-            if X.ndim != 2:
-                raise ValueError(f"{name} must have two dimensions, got {X.ndim}")
-            if X.shape[1] == 0:
+            shape = given.shape if hasattr(given, "shape") else np.shape(given)
+            if len(shape) != 2:
+                raise ValueError(f"{name} must have two dimensions, got {len(shape)}")
+            if shape[1] == 0:
                 raise ValueError("A must not be empty, got blocks without columns")
-            validate.inside("k", k, 1, X.shape[1], " = [1, min(m, n)]")
-            sketches = StreamingSVD(X.shape[1], k, rng=stream)
+            validate.inside("k", k, 1, int(shape[1]), " = [1, min(m, n)]")
+            sketches = StreamingSVD(int(shape[1]), k, rng=stream)
         sketches._take(given, name)
     if sketches is None:
         raise ValueError("A must not be empty, got an iterator without blocks")

@@ -1,4 +1,4 @@
-"""What the decompositions of `randla._svd` need of a device: Gaussian panels, triangles, CSR.
+"""What the decompositions of `randla._svd` need of a device: Gaussian panels, triangles, sums, CSR.
 
 Products are cuBLAS's and cuSPARSE's; everything is launched on the current stream.
 """
@@ -17,6 +17,7 @@ from ._launch import kernel
 _REALS = {"f": "float", "d": "double"}
 VARIANTS = tuple({"REAL": name} for name in _REALS.values())
 _THREADS = 256
+_COLUMNS = 64  # threads of sums of columns: few, since there may be few columns
 _MOST_BLOCKS = 1 << 16
 _MOST_SHARED = 96 * 1024
 
@@ -75,6 +76,22 @@ def _wide_triangles(gram: Any, least: float) -> tuple[Any, np.ndarray] | None:
     R = L.conj().T * d
     inverse = cupy.linalg.inv(L).conj().T / d[:, None]
     return inverse, R.get()
+
+
+def squares_of_rows(X: Any) -> np.ndarray:
+    """Sums of squares of the rows of a C-contiguous matrix, on the host: one wait."""
+    rows, n = X.shape
+    squares = cupy.empty(rows, np.float64)
+    run = kernel("svd", "svd_squares_of_rows", REAL=_REALS[X.dtype.char])
+    run((min(_MOST_BLOCKS, rows),), (_THREADS,), (X, rows, n, squares))
+    return squares.get()  # type: ignore[no-any-return]
+
+
+def add_columns(X: Any, sums: Any) -> None:
+    """Add the rows of a C-contiguous matrix to sums in double precision, one after the other."""
+    rows, n = X.shape
+    run = kernel("svd", "svd_add_columns", REAL=_REALS[X.dtype.char])
+    run((-(-n // _COLUMNS),), (_COLUMNS,), (X, rows, n, sums))
 
 
 def canonical(A: Any) -> Any:

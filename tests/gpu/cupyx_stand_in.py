@@ -37,6 +37,9 @@ class csr_matrix:
         _waits()
         self._host.sum_duplicates()
 
+    def __getitem__(self, rows):
+        return csr_matrix(self._host[rows])
+
     def tocsr(self, copy=False):
         return self
 

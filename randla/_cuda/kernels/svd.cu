@@ -1,7 +1,13 @@
-/* The triangle of a certified Cholesky orthonormalisation: what is l x l stays on the device, in one block. */
+/* The triangle of a certified Cholesky orthonormalisation: what is l x l stays on the device, in one block.
+ * Sums over rows that come in blocks, which do not depend on where these end. */
 #include "common.cuh"
 
-enum { THREADS = 256, SIDE = 16 /* SIDE x SIDE threads share a trailing matrix */ };
+enum {
+  THREADS = 256,
+  SIDE = 16,    /* SIDE x SIDE threads share a trailing matrix */
+  COLUMNS = 64, /* threads of sums of columns */
+  DEEP = 16     /* rows that each of them has on their way */
+};
 
 static __device__ __forceinline__ float root_of(float x) { return sqrtf(x); }
 static __device__ __forceinline__ double root_of(double x) { return sqrt(x); }
@@ -58,4 +64,39 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     inverse[e] = whole ? above / d[i] : (REAL)0;
   }
   if (tid == 0) *certain = whole;
+}
+
+/* squares[i] = |X_i|^2, X rows x n by rows: a block for each row, one order for all. */
+extern "C" __global__ void __launch_bounds__(THREADS)
+    svd_squares_of_rows(const REAL *x, int64_t rows, int64_t n, double *squares) {
+  __shared__ double scratch[RL_WARP];
+  for (int64_t i = blockIdx.x; i < rows; i += gridDim.x) {
+    double mine = 0, total;
+    for (int64_t j = threadIdx.x; j < n; j += THREADS) {
+      const double a = x[i * n + j];
+      mine += a * a;
+    }
+    rl_block_prefix(mine, scratch, &total);
+    if (threadIdx.x == 0) squares[i] = total;
+  }
+}
+
+/* sums += rows of X, one after the other, a thread for each column.  Bound: memory's bandwidth if there are
+ * columns for all processors, else one addition after the other. */
+extern "C" __global__ void __launch_bounds__(COLUMNS)
+    svd_add_columns(const REAL *x, int64_t rows, int64_t n, double *sums) {
+  const int64_t j = (int64_t)blockIdx.x * COLUMNS + threadIdx.x;
+  if (j >= n) return;
+  const REAL *const a = x + j;
+  double total = sums[j];
+  int64_t i = 0;
+  for (; i + DEEP <= rows; i += DEEP) {
+    REAL term[DEEP];
+#pragma unroll
+    for (int u = 0; u < DEEP; u++) term[u] = a[(i + u) * n];
+#pragma unroll
+    for (int u = 0; u < DEEP; u++) total += (double)term[u];
+  }
+  for (; i < rows; i++) total += (double)a[i * n];
+  sums[j] = total;
 }
