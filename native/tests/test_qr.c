@@ -156,10 +156,10 @@ int main(void) {
   pieces_z();
   for (int ilp64 = 0; ilp64 < 2; ilp64++) {
     ref_blas_use(ilp64);
-    factorisations_s();
-    factorisations_d();
-    factorisations_c();
-    factorisations_z();
+    factorisations_s(!ilp64);
+    factorisations_d(!ilp64);
+    factorisations_c(!ilp64);
+    factorisations_z(!ilp64);
   }
   ladder_s();
   ladder_d();
