@@ -128,9 +128,16 @@ class PCAResult(Result):
     _extras = ("mean", "explained_variance", "explained_variance_ratio", "rank", "info")
 
 
-def beyond_range() -> np.linalg.LinAlgError:
+def beyond_range(what: str = "a singular value") -> np.linalg.LinAlgError:
     """What is raised where a result cannot be written."""
-    return np.linalg.LinAlgError("A has a singular value beyond the range of its dtype")
+    return np.linalg.LinAlgError(f"A has {what} beyond the range of its dtype")
+
+
+def variances(s: np.ndarray, rows: int) -> np.ndarray:
+    """Explained variances from singular values, on the host; inf beyond the range."""
+    with np.errstate(all="ignore"):
+        found: np.ndarray = (s.astype(np.float64) ** 2 / (rows - 1)).astype(s.dtype)
+    return found
 
 
 def randomized_svd(
@@ -211,7 +218,8 @@ def randomized_svd(
     Subspace iteration [1]_ takes ``2 n_iter + 2`` passes of ``2 m n l`` flops over A, with l =
     k + n_oversamples.  Panels are made orthonormal by Cholesky's method with a certificate, else
     by Householder's; U and V are orthonormal to rounding.  Singular values are at most those of A,
-    up to rounding, and small ones are accurate to about ``eps * S[0]`` at best.  Where they decay
+    up to rounding (those of an iterator may be one per cent more), and small ones are accurate to
+    about ``eps * S[0]`` at best.  Where they decay
     slowly they are too small by some per cent unless there are iterations: for ``1 / i`` and k =
     50, ``n_iter=0`` is off by tens of per cent, 2 by 3 and 4 by less than 1.
 
@@ -629,10 +637,7 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
         Vh,
         mean=as_wanted(algebra, algebra.from_host(mu), wanted),
         explained_variance=as_wanted(
-            algebra,
-            algebra.real_from_host(s.astype(np.float64) ** 2 / (P.shape[0] - 1)),
-            wanted,
-            True,
+            algebra, algebra.real_from_host(variances(s, P.shape[0])), wanted, True, True
         ),
         explained_variance_ratio=as_wanted(
             algebra, algebra.real_from_host(squares / norm2 if norm2 else 0 * squares), wanted, True
@@ -642,13 +647,24 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
     )
 
 
-def as_wanted(algebra: Algebra, X: Any, wanted: Any, real: bool = False) -> Any:
-    """In the dtype of the result, which differs for half precision alone."""
-    if algebra.kind == "numpy":
-        if algebra.complex or real:
-            return X if wanted.itemsize > 2 else X.astype(wanted)
-        return X.astype(wanted, copy=False)
-    return algebra.xp.astype(X, wanted) if "float16" in str(wanted) else X
+def as_wanted(
+    algebra: Algebra, X: Any, wanted: Any, real: bool = False, infinite: bool = False
+) -> Any:
+    """In the dtype of the result, which differs for half precision alone.
+
+    Values that this cannot hold are an error, if they are not to become infinite.
+    """
+    if algebra.kind != "numpy":
+        narrow = algebra.xp.astype(X, wanted) if "float16" in str(wanted) else X
+    elif algebra.complex or real:
+        with np.errstate(all="ignore"):
+            narrow = X if wanted.itemsize > 2 else X.astype(wanted)
+    else:
+        narrow = X.astype(wanted, copy=False)
+    looked = narrow is not X and real and not infinite
+    if looked and not bool(algebra.xp.all(algebra.xp.isfinite(narrow))):
+        raise beyond_range("a value")
+    return narrow
 
 
 def _factors(A: Products, plan: Plan) -> Factors:

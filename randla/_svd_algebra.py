@@ -15,6 +15,7 @@ from ._core import dispatch
 from ._core.random import Stream
 
 PROBES = 6  # columns that estimate an error
+_COMPLETION = 1 << 30  # sub-streams from here on complete panels
 
 
 class NotFiniteError(ArithmeticError):
@@ -154,16 +155,26 @@ class Algebra:
         return Q, dispatch.to_numpy(R), True
 
     def extend(self, Q: Any, Y: Any) -> Any:
-        """An orthonormal basis of what Y adds to the orthonormal columns of Q."""
+        """An orthonormal basis of what Y adds to the orthonormal columns of Q, as wide as Y.
+
+        A column that adds nothing gives way to a Gaussian one.  What QR completes a panel with may
+        lie in the span of Q: unit vectors, where A has few rows that are not zero.
+        """
         if Q is None:
             return self.orthonormalise(Y)[0]
+        old, width = Q.shape[1], Y.shape[1]
         X = self.normalise(Y)[0]
-        for _ in range(4):
+        for _ in range(6):
             inside = self.adjoint(Q) @ X
-            X = self.orthonormalise(X - Q @ inside)[0]
-            if float(self.xp.max(self.xp.abs(inside))) <= 1e-3:  # twice is enough
-                break
-        return X
+            X, R = self.orthonormalise(X - Q @ inside)
+            lost = np.abs(R.diagonal()) <= 1e3 * self.eps
+            if lost.any():
+                G = self.gaussian(X.shape[0], _COMPLETION + old, width)
+                keep = self.from_host(np.where(lost, 0.0, 1.0))[None, :]
+                X = self.normalise(X * keep + G * (1 - keep))[0]
+            elif float(self.xp.max(self.xp.abs(inside))) <= 1e-3:  # twice is enough
+                return X
+        return self.xp.linalg.qr(self.beside([Q, X]), mode="reduced")[0][:, old:]
 
     # ---- small things ----------------------------------------------------------------------------
 

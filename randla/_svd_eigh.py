@@ -48,8 +48,9 @@ class EighInfo:
         The largest ``norm(A v - w v)``: no value is farther than that from an eigenvalue.  NaN for
         ``"nystrom"``, which has no product left to tell it.
     converged : bool or ndarray
-        Whether each residual is at most a hundredth of its value, which is then right to a
-        ten-thousandth or so, or nothing was left.  Of ``"nystrom"``, whether the last product
+        Whether each residual is at most a hundredth of its value, or nothing was left.  No value
+        is then farther than a hundredth from an eigenvalue; one apart from the others is right to
+        a ten-thousandth or so.  Of ``"nystrom"``, whether the last product
         changed no value by more than a hundredth.
     method : str or ndarray
         ``"subspace"``, ``"krylov"``, ``"nystrom"``, ``"exact"``.
@@ -113,8 +114,8 @@ def randomized_eigh(
     k : int
         Eigenvalues, in ``[1, n]``.
     psd : bool, default False
-        A is positive semidefinite, which is checked; then one product can give a useful
-        approximation.
+        A is positive semidefinite; then one product can give a useful approximation.  It is
+        checked as far as the products tell, which is for eigenvalues that are among those found.
     n_oversamples : int, default 10
         Columns beyond k; as far as n allows.
     n_iter : int or "auto", default "auto"
@@ -144,7 +145,8 @@ def randomized_eigh(
         If the dtype is not supported, a number is of the wrong kind, an operator lacks ``matmat``
         or returns a wrong block, or `A` is a masked array, a matrix or a JAX tracer.
     numpy.linalg.LinAlgError
-        If a matrix has a NaN or an infinity; with `psd`, if it has a clearly negative eigenvalue.
+        If a matrix has a NaN or an infinity, or an eigenvalue is beyond the range of its dtype;
+        with `psd`, if a clearly negative eigenvalue is met.
 
     See Also
     --------
@@ -426,6 +428,8 @@ def _positive(A: Products, values: np.ndarray, rounding: float) -> None:
 
 def _ritz(A: Products, plan: _Plan, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The k values of largest modulus of T, and their vectors."""
+    if not np.isfinite(T).all():
+        raise NotFiniteError
     w, W = np.linalg.eigh((T + T.conj().T) / 2)
     if plan.psd:
         _positive(A, w, 100 * math.sqrt(len(w)) * A.algebra.eps * float(np.abs(w).max()))

@@ -19,8 +19,9 @@ from ._core import dispatch, operators, validate
 from ._core.random import as_stream
 from ._core.results import Result
 from ._qr import qr
-from ._svd import PCAResult, SVDInfo, SVDResult, as_wanted, beyond_range
+from ._svd import PCAResult, SVDInfo, SVDResult, as_wanted, beyond_range, variances
 from ._svd_algebra import Algebra
+from ._svd_products import RANGES
 from .sketch import SparseSign
 
 # With 2 nonzeros a column two heavy rows or columns meet too often: errors of matrices with few
@@ -228,7 +229,7 @@ class StreamingSVD:
         TypeError
             If a dtype is not supported, or something is complex and the stream is not.
         numpy.linalg.LinAlgError
-            If something is not finite.  The stream is then as it was.
+            If something is not finite, or would not be.  The stream is then as it was.
         """
         if self.m is None or not self.left:
             raise ValueError("update needs a stream that was made with m=, and with left=True")
@@ -242,14 +243,20 @@ class StreamingSVD:
         for name, value in (("eta", eta), ("nu", nu)):
             if isinstance(value, bool) or not isinstance(value, (Complex, np.number)):
                 raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-            number = complex(value)
+            try:
+                number = complex(value)
+            except OverflowError:  # an integer beyond all doubles
+                number = complex(math.inf)
             if state.char in "fd" and number.imag != 0:
                 raise TypeError(f"{name} is complex, what came first is not")
             if not cmath.isfinite(number):
                 raise np.linalg.LinAlgError(f"{name} is not finite")
             factors.append(number if state.char in "FD" else number.real)
-        added = _State(self, state.char, state.kind).after(X, 0, "H")
-        self._state = added.combined(factors[1], state if self._rows else None, factors[0])
+        added = _State(self, state.char, state.kind).after(X, self.first_row, "H")
+        state = added.combined(factors[1], state if self._rows else None, factors[0])
+        if not state.finite():
+            raise np.linalg.LinAlgError("eta A + nu H leaves the range of its dtype")
+        self._state = state
         self.dtype, self._rows, self._whole = dtype, self.m, True
 
     def _checked(self, block: Any, name: str) -> Any:
@@ -309,6 +316,13 @@ class StreamingSVD:
             f"of {self._rows} rows"
         )
 
+    def __copy__(self) -> StreamingSVD:
+        new = object.__new__(StreamingSVD)
+        new.__dict__.update(self.__dict__)
+        if self.dtype is not None:  # rows of one must not reach the sketches of the other
+            new._state = self._state.copied()
+        return new
+
     def __add__(self, other: object) -> StreamingSVD:
         if not isinstance(other, StreamingSVD):
             return NotImplemented
@@ -331,13 +345,11 @@ class StreamingSVD:
         rows = self.m if whole else self._rows + other._rows
         if self.m is not None and rows is not None and rows > self.m:
             raise ValueError(f"the streams have {rows} rows together, which is more than {self.m}")
-        total = copy.copy(other if other._rows else self)
+        total = copy.copy(other if other._rows or self.dtype is None else self)
         total.first_row, total._rows, total._whole = self.first_row, rows or 0, whole
         if self._rows and other._rows:
             joined = _State.summed if whole else _State.followed
             total._state = joined(self._state, other._state)
-        elif total.dtype is not None:
-            total._state = total._state.copied()
         return total
 
     # ---- what comes out --------------------------------------------------------------------------
@@ -397,19 +409,17 @@ class StreamingSVD:
         )  # fmt: skip
         wanted, lib = self.dtype, self._state.lib
 
-        def array(X: Any, real: bool = False) -> Any:
+        def array(X: Any, *real: bool) -> Any:
             given = algebra.real_from_host(X) if real else lib.ascontiguousarray(X)
-            return as_wanted(algebra, given, wanted, real)
+            return as_wanted(algebra, given, wanted, *real)
 
         arrays = (None if f.U is None else array(U), array(f.s, True), array(algebra.adjoint(V)))
         if not center:
             return SVDResult(*arrays, rank=len(f.s), info=info)
-        with np.errstate(all="ignore"):
-            variance = (f.s.astype(np.float64) ** 2 / (self._rows - 1)).astype(f.s.dtype)
         return PCAResult(
             *arrays,
             mean=array(f.mean.astype(char)),
-            explained_variance=array(variance, True),
+            explained_variance=array(variances(f.s, self._rows), True, True),
             explained_variance_ratio=array(f.share.astype(f.s.dtype), True),
             rank=len(f.s),
             info=info,
@@ -545,28 +555,41 @@ class _State:
             new.triangle, new.Y = self._reduced([self.triangle, other.triangle], new.Y), []
         return new
 
+    def finite(self) -> bool:
+        """Whether sums of what was finite still are."""
+        parts = (self.W, self.sums, self.triangle, *self.Y)
+        return all(bool(self.lib.isfinite(X).all()) for X in parts)
+
+    def _unit(self) -> float:
+        """A power of two times which products of entries stay in range; most often 1."""
+        parts = [X for X in (self.W, self.triangle, *self.Y) if X.size]
+        if self.char in "FD":  # moduli may leave the range first
+            parts = [part for X in parts for part in (X.real, X.imag)]
+        largest = max(float(abs(X).max()) for X in parts)
+        low, high, _ = RANGES[self.char.lower()]
+        return 1.0 if largest == 0 or low < largest < high else 2.0 ** -math.frexp(largest)[1]
+
     def factors(self, first: int, m: int, center: bool) -> _Factors:
         """U, s, V of rank k, and errors: what has d or p rows and columns is solved on the host."""
         lib, algebra = self.lib, Algebra(self.W, self.char, self.stream)
-        if not all(bool(lib.isfinite(X).all()) for X in (self.W, self.triangle, *self.Y)):
-            raise OverflowError  # sums of what was finite
-        f = _Factors()
+        if not self.finite():
+            raise OverflowError
+        f, unit = _Factors(), self._unit()
         f.mean = self.sums / m
-        mu = f.mean.astype(self.char)
+        mu = (f.mean * unit).astype(self.char)
         about = self.om.apply(mu[None], 1)  # means of the columns of Y
-        W, phi = self.phi.scale * self.W, self.phi.cols(first, first + m)
+        W, phi = unit * self.W * self.phi.scale, self.phi.cols(first, first + m)
         if center:  # Phi (A - 1 mu^T) = Phi A - (Phi 1) mu^T
             W -= lib.outer(phi @ lib.ones(m, self.char), mu)
         if self.left:
-            Y = lib.concatenate(self.Y)
+            Y = unit * lib.concatenate(self.Y)
             Q = qr(Y - about if center else Y, rng=self.stream)[0]
             of_phi = dispatch.to_numpy(phi @ Q)
         else:
+            # of [Y, 1]: the ones are not Y's, and keep their size
             R = self._reduced([self.triangle], self.Y)
-            back = _inverse(
-                dispatch.to_numpy(R[:, :-1] - R[:, -1:] * about if center else R[:, :-1])
-            )
-            of_phi = dispatch.to_numpy(self.om.apply(W, 1)) @ back
+            R = unit * R[:, :-1] - R[:, -1:] * about if center else unit * R[:, :-1]
+            of_phi = dispatch.to_numpy(self.om.apply(W, 1)) @ _inverse(dispatch.to_numpy(R))
         W, rows = _short(lib, W)
         u, f.s, vh = _solved(of_phi, W, self.k)
         V = algebra.from_host(vh)
@@ -587,16 +610,19 @@ class _State:
             squares += float(np.linalg.norm(_wide(rest / size)) ** 2)
         values = float(np.linalg.norm(_wide(f.s / size)))
         error = max(math.sqrt(squares), 30 * float(np.finfo(self.char).eps) * values)
-        f.error, f.bound = size * error, size * 2.1 * error
         total, f.cancellation = values**2 + error**2, 0.0
         if center:
-            means = math.sqrt(m) * float(lib.linalg.norm(f.mean / size))
+            means = math.sqrt(m) * float(lib.linalg.norm(f.mean * (unit / size)))
             f.cancellation = means / math.sqrt(total) if total else 0.0
             # squares are known but where they left the range, or the means hide them
-            known = self.squares / size / size
-            if math.isfinite(known) and self.squares > 1e-280 and known - means**2 > 1e-6 * known:
+            known = self.squares * (unit / size) * (unit / size)
+            least = max(1e-6, 1e3 * float(np.finfo(self.char).eps)) * known
+            if math.isfinite(known) and self.squares > 1e-280 and known - means**2 > least:
                 total = max(known - means**2, values**2)
         f.share = _wide(f.s / size) ** 2 / (total or 1.0)
+        f.error, f.bound = size * error / unit, size * 2.1 * error / unit
+        with np.errstate(all="ignore"):
+            f.s = (_wide(f.s) / unit).astype(f.s.dtype)
         return f
 
 
@@ -620,6 +646,8 @@ def _short(lib: Any, W: Any) -> tuple[np.ndarray, Any]:
 
 def _solved(of_phi: np.ndarray, W: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
     """The best C of rank k of those with ``of_phi C = W``, as u, s, vh."""
+    if not (np.isfinite(of_phi).all() and np.isfinite(W).all()):
+        raise OverflowError  # LAPACK may not come back
     C = np.linalg.lstsq(of_phi, W, rcond=None)[0]
     u, s, vh = np.linalg.svd(C, full_matrices=False)
     return u[:, :k], s[:k], vh[:k]
@@ -627,6 +655,8 @@ def _solved(of_phi: np.ndarray, W: np.ndarray, k: int) -> tuple[np.ndarray, ...]
 
 def _inverse(R: np.ndarray) -> np.ndarray:
     """Y times it is orthonormal, where R is its triangle; columns are lost that are rounding."""
+    if not np.isfinite(R).all():
+        raise OverflowError
     _, s, vh = np.linalg.svd(R, full_matrices=False)
     back = np.zeros((R.shape[1], len(s)), R.dtype)
     kept = s > 10 * R.shape[1] * np.finfo(R.dtype).eps * s[:1]

@@ -166,3 +166,52 @@ def test_in_a_pipeline_and_pickled():
     assert names[0] == "nystroem0"
     with pytest.warns(UserWarning, match="n_components=100 is more than n_samples=20"):
         Nystroem().fit(X[:20])
+
+
+@pytest.mark.parametrize("landmarks", ["uniform", "pivots"])
+def test_error_of_samples_in_order(landmarks):
+    """Samples that tell the error were once the first ones."""
+    rng = np.random.default_rng(0)
+    given = np.vstack([f * rng.standard_normal((1000, 5)) for f in (0.01, 3)])
+    found = Nystroem(gamma=0.5, n_components=300, landmarks=landmarks, random_state=0)
+    truth = missing(found.fit_transform(given), rbf_kernel(given, gamma=0.5))
+    assert 0.75 * truth <= found.error_ <= 1.25 * truth
+
+
+@pytest.mark.parametrize("kernel", ["linear", "poly"])
+def test_error_where_landmarks_are_most_of_the_trace(kernel):
+    given = np.random.default_rng(0).standard_normal((400, 300))
+    given[7] *= 1e3
+    found = Nystroem(kernel, n_components=100, landmarks="pivots", random_state=0)
+    truth = missing(found.fit_transform(given), pairwise_kernels(given, metric=kernel))
+    assert 0.75 * truth <= found.error_ <= 1.25 * truth
+
+
+@pytest.mark.parametrize("landmarks", ["uniform", "pivots"])
+@pytest.mark.parametrize("offset", [10, 30, 60, 1000])
+def test_samples_far_from_the_origin(offset, landmarks):
+    """Distances have the rounding of squares: what is left of the diagonal is larger than eps."""
+    given = np.random.default_rng(0).standard_normal((120, 3)) + offset
+    given[60:90] = given[:30]
+    found = Nystroem(gamma=0.01, n_components=120, landmarks=landmarks, random_state=0)
+    F = found.fit_transform(given)
+    assert found.error_ <= 1e-6
+    assert found.n_components_ < 100
+    assert error(F, rbf_kernel(given, gamma=0.01)) <= 1e-6
+
+
+def test_parameters_of_kernels():
+    given, options = X[:100], {"n_components": 20, "random_state": 0}
+    ours = Nystroem(kernel_params={"gamma": 5.0}, **options).fit(given)
+    assert np.array_equal(
+        ours.normalization_, Nystroem(gamma=5.0, **options).fit(given).normalization_
+    )
+    for kernel, value in ((lambda x, y: x @ y, given), ("precomputed", given @ given.T)):
+        with pytest.raises(ValueError, match="gamma, coef0 and degree go with"):
+            Nystroem(kernel, gamma=2, **options).fit(value)
+    for landmarks in ("uniform", "pivots"):
+        with (
+            pytest.raises(ValueError, match="kernel of samples of X is not finite"),
+            np.errstate(all="ignore"),
+        ):
+            Nystroem("linear", landmarks=landmarks, **options).fit(given * 1e200)

@@ -210,3 +210,13 @@ def test_partial_fit_and_fit():
         with pytest.raises(ValueError, match="partial_fit needs an integer n_components, got"):
             RandomizedPCA(wanted).partial_fit(DIGITS)
         assert not hasattr(RandomizedPCA(wanted), "partial_fit")
+
+
+def test_features_that_are_constant():
+    """A basis that is complete was once extended by what it had already."""
+    given = np.zeros((100, 500))
+    given[:, :30] = np.random.default_rng(0).standard_normal((100, 30)) + 1
+    found = RandomizedPCA(0.999, random_state=0).fit(given)
+    V = found.components_
+    assert np.allclose(V @ V.T, np.eye(len(V)), atol=1e-13)
+    assert 0.999 <= found.explained_variance_ratio_.sum() <= 1 + 1e-12

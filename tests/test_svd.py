@@ -643,3 +643,66 @@ def test_a_stack_that_the_core_refuses_is_taken_one_at_a_time(monkeypatch, refus
     assert seen == [3, 2, 2, 2]
     assert np.array_equal(result.S, wanted.S)
     assert np.array_equal(result.U, wanted.U)
+
+
+# ---- rows that are zero or equal -----------------------------------------------------------------
+
+
+def plain(name):
+    """Of low rank, with unit vectors, or sums of them, among the singular vectors."""
+    rng = np.random.default_rng(0)
+    if name == "few rows":
+        A = np.zeros((300, 200))
+        A[5:35] = rng.standard_normal((30, 200))
+    elif name == "few columns":
+        A = np.zeros((300, 200))
+        A[:, 7:27] = rng.standard_normal((300, 20))
+    elif name == "tiles":
+        A = np.tile(rng.standard_normal((4, 200)), (75, 1))
+    else:
+        A = np.kron(rng.standard_normal((3, 2)), np.ones((100, 100)))
+    return A
+
+
+@pytest.mark.parametrize("way", ["rtol", "krylov", "operator", "subspace", "auto"])
+@pytest.mark.parametrize("name", ["few rows", "few columns", "tiles", "blocks"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_rows_that_are_zero_or_equal(dtype, name, way):
+    """A basis that is complete was once extended by what it had already."""
+    A = plain(name).astype(dtype)
+    s = np.linalg.svd(A, compute_uv=False)
+    for seed in range(3):
+        if way == "rtol":
+            result = randomized_svd(A, rtol=0.01, rng=seed)
+            rest = np.linalg.norm(wide(A) - (result.U * result.S) @ result.Vh)
+            assert rest <= 0.01 * np.linalg.norm(s)
+        else:
+            given = Matrix(A) if way == "operator" else A
+            method = way if way in ("krylov", "subspace") else "auto"
+            result = randomized_svd(given, 2, method=method, rng=seed)
+        k = len(result.S)
+        for V in (wide(result.U), wide(result.Vh.conj().T)):
+            # sums of equal numbers have errors of one sign
+            assert np.abs(V.conj().T @ V - np.eye(k)).max() <= 100 * eps(dtype)
+        if result.info.method != "subspace":
+            assert np.allclose(result.S, s[:k], atol=100 * eps(dtype) * s[0])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest"), [("float64", [1e5, 1e6, 1e8]), ("float32", [1e2, 1e4])]
+)
+def test_gram_gives_up_before_rounding_decides(dtype, largest):
+    """At the former limit, sqrt(eps) s_1, the tenth value was off by a fifth."""
+    for big in largest:
+        A = with_values(3000, 100, np.r_[big, np.linspace(2, 0.1, 99)], dtype)
+        result = randomized_svd(A, 10, method="gram", rng=0)
+        if result.info.method == "gram":
+            s = np.linalg.svd(wide(A), compute_uv=False)[:10]
+            assert np.abs(result.S / s - 1).max() <= (1e-6 if dtype == "float64" else 1e-4)
+        assert (result.info.method == "gram") == (big <= (1e6 if dtype == "float64" else 1e2))
+
+
+def test_half_precision_has_no_infinite_values():
+    A = np.full((20, 20), 60000, np.float16)
+    with pytest.raises(np.linalg.LinAlgError, match="beyond the range"):
+        randomized_svd(A, 1)

@@ -362,3 +362,55 @@ def test_bad_arguments(options, error, message):
     given = {"A": np.eye(100), "k": 3} | options
     with pytest.raises(error, match=message):
         randomized_eigh(given.pop("A"), given.pop("k"), **given)
+
+
+def plain(name):
+    """Of low rank, with unit vectors, or sums of them, among the eigenvectors."""
+    if name == "diagonal":
+        return np.diag(np.r_[5.0, 4, -3, 2, 1, np.zeros(295)])
+    if name == "ones":
+        return np.ones((400, 400))
+    if name == "blocks":
+        return np.kron(np.array([[3.0, 1, 0], [1, 2, 1], [0, 1, 1]]), np.ones((100, 100)))
+    star = np.zeros((300, 300))
+    star[0] = star[:, 0] = 1
+    return star
+
+
+@pytest.mark.parametrize("method", ["auto", "krylov", "subspace"])
+@pytest.mark.parametrize("name", ["diagonal", "ones", "blocks", "star"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_rows_that_are_zero_or_equal(dtype, name, method):
+    """A basis that is complete was once extended by what it had already."""
+    A = plain(name).astype(dtype)
+    n = len(A)
+    wanted = np.linalg.eigvalsh(A)
+    wanted = wanted[np.argsort(-np.abs(wanted), kind="stable")]
+    for seed in range(5):
+        for k in (1, 2, 5):
+            result = randomized_eigh(A, k, method=method, rng=seed)
+            V = result.eigenvectors.astype(np.complex128)
+            # sums of equal numbers have errors of one sign
+            assert np.abs(V.conj().T @ V - np.eye(k)).max() <= 100 * eps(dtype)
+            close = 100 * eps(dtype) * np.abs(wanted).max()
+            assert np.allclose(np.abs(result.eigenvalues), np.abs(wanted[:k]), atol=close)
+            rest = np.linalg.norm(wanted[k:])
+            assert result.info.error_fro <= 1.1 * rest + n * close
+
+
+def test_an_operator_that_spoils_later_products():
+    A = with_values(spectra(300)["1/i"])
+    calls = []
+
+    def times(X):
+        calls.append(0)
+        return A @ X * (np.nan if len(calls) > 2 else 1)
+
+    operator = LinearOperator(A.shape, matvec=times, matmat=times, dtype=A.dtype)
+    with pytest.raises(np.linalg.LinAlgError, match="A has a NaN or an infinity"):
+        randomized_eigh(operator, 5, method="krylov", rng=0)
+
+
+def test_half_precision_has_no_infinities():
+    with pytest.raises(np.linalg.LinAlgError, match="beyond the range"):
+        randomized_eigh(np.full((20, 20), 60000, np.float16), 1)

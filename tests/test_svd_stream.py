@@ -1,5 +1,6 @@
 """StreamingSVD, and randomized_svd and pca of rows that come once, in blocks."""
 
+import copy
 import itertools
 import pickle
 
@@ -463,3 +464,72 @@ def test_arguments_of_iterators():
         pca(iter([A[:1]]), 1)
     with pytest.raises(TypeError, match="is for randomized_svd and pca"):
         randla.randomized_range_finder(iter([A]), 2)
+
+
+def test_changes_of_rows_that_others_precede():
+    A = with_values(60, 20, np.ones(3))
+    stream = StreamingSVD(20, 3, m=60, first_row=5, rng=0)
+    stream.update(0, A)
+    assert residual(A, stream.result()) <= 1e-12
+    stream.update(1, A)
+    assert residual(2 * A, stream.result()) <= 1e-12
+    rows = StreamingSVD(20, 3, m=60, first_row=5, rng=0)
+    rows.update_rows(A)
+    rows.update(1, A)
+    assert residual(2 * A, rows.result()) <= 1e-12
+
+
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("dtype", CHARS)
+def test_ends_of_the_range(dtype, left):
+    """LAPACK met infinities and did not come back, or values were 0."""
+    A = with_values(100, 30, [1, 0.1, 0.01])
+    A /= np.abs(A).max()
+    s, limits = np.linalg.svd(A, compute_uv=False)[:3], np.finfo(dtype)
+    for scale in (limits.max / 2, limits.max / 5, limits.max / 1e3, limits.tiny * 1e4, limits.tiny):
+        stream = StreamingSVD(30, 3, left=left, rng=0)
+        stream.update_rows((np.longdouble(A) * scale).astype(dtype))
+        if s[0] * np.longdouble(scale) > limits.max:
+            for ask in (stream.result, stream.pca):
+                with pytest.raises(np.linalg.LinAlgError, match="beyond the range"):
+                    ask()
+            continue
+        result = stream.result()
+        assert np.allclose(result.S / np.longdouble(scale), s, rtol=1e-3, atol=1e-5)
+        assert np.allclose(stream.pca().S[0] / np.longdouble(scale), s[0], rtol=0.2)
+
+
+def test_what_would_leave_the_range_leaves_the_stream():
+    A = with_values(60, 20, np.ones(3))
+    stream = streamed(A, 3, m=60, rng=0)
+    before = stream.result()
+    for eta in (1e308, 10**400):
+        with pytest.raises(np.linalg.LinAlgError, match=r"leaves the range|eta is not finite"):
+            stream.update(eta, 1e5 * A, 1e308)
+    assert same(before, stream.result())
+    half = StreamingSVD(20, 1, rng=0)
+    half.update_rows(np.full((20, 20), 60000, np.float16))
+    with pytest.raises(np.linalg.LinAlgError, match="beyond the range"):
+        half.result()
+
+
+def test_copies():
+    """Rows of a copy, or of a sum, leave the original alone."""
+    A = with_values(60, 20, spectra(20)["1/i"])
+    stream = streamed(A[:30], 3, rng=0)
+    before = stream.result()
+    empty = StreamingSVD(20, 3, first_row=30, rng=0)
+    for other in (copy.copy(stream), copy.deepcopy(stream), stream + empty):
+        other.update_rows(A[30:])
+        assert same(other.result(), streamed(A, 3, rng=0).result())
+        assert same(before, stream.result())
+    assert copy.copy(empty).shape == (0, 20)
+    typed = StreamingSVD(20, 3, first_row=30, dtype="f", rng=0)
+    assert (StreamingSVD(20, 3, first_row=30, rng=0) + typed).dtype == np.float32
+
+
+def test_share_of_single_precision_far_from_zero():
+    """The squares of rows are rounded too: means of a thousand times what is left hide them."""
+    A = (np.random.default_rng(0).standard_normal((8, 3)) + 900).astype(np.float32)
+    share = streamed(A, 3, rng=0).pca().explained_variance_ratio
+    assert np.isclose(share.sum(), 1, atol=1e-3)

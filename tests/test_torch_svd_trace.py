@@ -88,3 +88,24 @@ def test_bad_arguments_and_dtypes():
         rt.trace_estimate(A, method="exact")
     with pytest.raises(ValueError, match="ord must be one of"):
         rt.norm_estimate(A, "nuc")
+
+
+@pytest.mark.parametrize("gap", [0.1, 0.01])
+def test_gradient_of_a_norm_close_to_other_values(gap):
+    """It converges as the value does: four iterations of subspaces were off by 0.4."""
+    A = with_values(90, 90, np.r_[1 + gap, np.linspace(1, 0, 89)])
+    given = torch.from_numpy(A).requires_grad_()
+    rt.norm_estimate(given, rng=0).value.backward()
+    U, _, Vh = np.linalg.svd(A)
+    assert np.allclose(given.grad.numpy(), np.outer(U[:, 0], Vh[0]), atol=1e-6)
+
+
+def test_half_precision_has_no_infinities():
+    A = torch.full((20, 20), 60000, dtype=torch.float16)
+    calls = (
+        rt.trace_estimate, rt.norm_estimate, lambda A: rt.randomized_svd(A, 1),
+        lambda A: rt.randomized_svd(A, rtol=0.1), lambda A: rt.randomized_eigh(A, 1),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(np.linalg.LinAlgError, match="beyond the range"):
+            call(A)

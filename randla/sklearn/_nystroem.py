@@ -41,7 +41,7 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     gamma, coef0, degree : float, optional
         Parameters of kernels that have them.
     kernel_params : dict, optional
-        Others, for a callable.
+        Those of a callable, and others.
     n_components : int, default 100
         Most landmarks.
     tol : float, optional
@@ -69,9 +69,9 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         reached.
     error_ : float
         What is missing of the trace of the kernel, as a share of it: the mean over samples of
-        ``kernel(x, x) - norm(features(x))**2`` over that of ``kernel(x, x)``.  Of up to 128 samples
-        that are no landmarks, which tell it to a tenth or so.  NaN if the kernel is not positive
-        semidefinite.
+        ``kernel(x, x) - norm(features(x))**2`` over that of ``kernel(x, x)``.  Landmarks miss
+        nothing; up to 128 others stand for the rest, and tell it to a tenth or so.  NaN if the
+        kernel is not positive semidefinite.
     n_features_in_ : int
         Features seen in `fit`.
     feature_names_in_ : ndarray, shape ``(n_features_in_,)``
@@ -80,8 +80,8 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     Raises
     ------
     ValueError
-        A parameter outside of its range; X that is not finite, or with another number of features
-        than in `fit`.
+        A parameter outside of its range, or that the kernel does not have; X or values of the
+        kernel that are not finite; X with another number of features than in `fit`.
 
     See Also
     --------
@@ -190,38 +190,59 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 f"n_components={most} is more than n_samples={n}, and was set to it", stacklevel=2
             )
             most = n
+        named = ("gamma", "coef0", "degree")
+        if (callable(self.kernel) or self.kernel == "precomputed") and any(
+            getattr(self, name) is not None for name in named
+        ):
+            raise ValueError("gamma, coef0 and degree go with the kernels that have a name")
         self._indefinite = False
         rng = np.random.Generator(np.random.Philox(key=seed(self.random_state)))
         order = rng.permutation(n)
-        # what is left of the diagonal is rounding below this share
-        floor = 10 * float(np.finfo(X.dtype).eps)
-        try:
-            if uniform:
-                chosen, L = self._cholesky(X, order[:most], floor)
-            else:
-                chosen, L = self._pivots(X, order[: _POOL * most], most, floor, rng)
-            inverse = scipy.linalg.lapack.dtrtri(L, lower=1)[0]
-        except _IndefiniteError:
-            chosen, inverse = order[:most], self._moduli(X, order[:most])
+        chosen, inverse = self._landmarks(X, order, most, rng)
         self.components_ = X[:, chosen].T if self.kernel == "precomputed" else X[chosen]
         self.component_indices_, self.n_components_ = chosen, len(chosen)
         self.normalization_ = inverse.astype(X.dtype)
-        others = np.setdiff1d(order[::-1][: _ASKED + most], chosen)[:_ASKED]
-        self.error_ = self._missing(X, others) * (1 - len(chosen) / n)
+        others = rng.permutation(np.setdiff1d(order, chosen))[:_ASKED]
+        self.error_ = self._missing(X, chosen, others)
         return self
+
+    def _landmarks(
+        self, X: Any, order: np.ndarray, most: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of landmarks, and what normalises their features."""
+        # What is left of the diagonal is rounding below this share.  A kernel has more of it than
+        # a product: values of "rbf" are off by eps * gamma * norm(x)**2.
+        floor = 10 * float(np.finfo(X.dtype).eps)
+        while floor < 1e-3:
+            try:
+                if self.landmarks == "uniform":
+                    chosen, L = self._cholesky(X, order[:most], floor)
+                else:
+                    chosen, L = self._pivots(X, order[: _POOL * most], most, floor, rng)
+            except _IndefiniteError:
+                floor *= 1e3
+            else:
+                return chosen, scipy.linalg.solve_triangular(
+                    L, np.eye(len(L)), lower=True, check_finite=False
+                )
+        return order[:most], self._moduli(X, order[:most])
 
     def _kernel(self, X: Any, rows: Any, columns: Any) -> np.ndarray:
         """Values between samples of these numbers, in double precision."""
         if self.kernel == "precomputed":
             K = X[rows][:, columns]
-            return np.asarray(K.toarray() if hasattr(K, "toarray") else K, dtype=np.float64)
-        return self._between(X[rows], X[columns]).astype(np.float64)
+            K = np.asarray(K.toarray() if hasattr(K, "toarray") else K)
+        else:
+            K = self._between(X[rows], X[columns])
+        if not np.isfinite(K).all():
+            raise ValueError("the kernel of samples of X is not finite")
+        return K.astype(np.float64)
 
     def _between(self, X: Any, Y: Any) -> np.ndarray:
         given = dict(self.kernel_params or {})
-        if not callable(self.kernel):
-            named = {"gamma": self.gamma, "coef0": self.coef0, "degree": self.degree}
-            given = {name: value for name, value in named.items() if value is not None}
+        for name in ("gamma", "coef0", "degree"):
+            if getattr(self, name) is not None:
+                given[name] = getattr(self, name)
         K: np.ndarray = pairwise_kernels(
             X, Y, metric=self.kernel, filter_params=True, n_jobs=self.n_jobs, **given
         )
@@ -276,7 +297,10 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 left[asked] = 0
                 continue
             G = self._kernel(X, pool, pool[taken]) - F[:, :r] @ F[taken, :r].T
-            L = np.linalg.cholesky(G[taken])
+            try:
+                L = np.linalg.cholesky(G[taken])
+            except np.linalg.LinAlgError:
+                raise _IndefiniteError from None
             new = scipy.linalg.solve_triangular(L, G.T, lower=True, check_finite=False).T
             F[:, r : r + len(taken)] = new
             left = left - (new**2).sum(axis=1)
@@ -299,16 +323,18 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._indefinite = True
         return product
 
-    def _missing(self, X: Any, rows: np.ndarray) -> float:
-        """Share of the trace that the features of these samples lack."""
+    def _missing(self, X: Any, chosen: np.ndarray, others: np.ndarray) -> float:
+        """Share of the trace that features lack, where these others stand for all."""
         if self._indefinite:
             return float("nan")
-        if not len(rows):
+        if not len(others):
             return 0.0
-        diagonal = self._diagonal(X, rows)
-        F = self._kernel(X, rows, self.component_indices_) @ self.normalization_.T
-        total = diagonal.sum()
-        return max(0.0, float(1 - (F.astype(np.float64) ** 2).sum() / total)) if total > 0 else 0.0
+        each = (X.shape[0] - len(chosen)) / len(others)
+        diagonal = self._diagonal(X, others)
+        F = self._kernel(X, others, self.component_indices_) @ self.normalization_.T
+        missing = each * (diagonal.sum() - (F.astype(np.float64) ** 2).sum())
+        total = self._diagonal(X, chosen).sum() + each * diagonal.sum()
+        return max(0.0, float(missing / total)) if total > 0 else 0.0
 
     def transform(self, X: Any) -> Any:
         """Features of samples.

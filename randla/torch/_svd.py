@@ -64,6 +64,15 @@ def _on_device(A: Tensor) -> Any:
     return stream(A) if on_gpu(A) else contextlib.nullcontext()
 
 
+def narrowed(X: Tensor, dtype: torch.dtype) -> Tensor:
+    """Values in the dtype of a result; outside of traces an error if half precision lacks one."""
+    Y = X.to(dtype)
+    looked = dtype == torch.float16 and is_plain(Y) and not torch.compiler.is_compiling()
+    if looked and not bool(torch.isfinite(Y.detach()).all()):
+        raise _svd.beyond_range("a value")
+    return Y
+
+
 def _like(A: Tensor, k: int, *_: Any) -> Tensor:
     return A.new_empty((*A.shape[:-2], A.shape[-2] + A.shape[-1] + 1, k))
 
@@ -489,7 +498,7 @@ def randomized_svd(
         with _on_device(X):
             found = _svd._run(_array(X), plan.uncentred(), as_stream(rng), _svd.SVDResult)
             if not (torch.is_grad_enabled() and X.requires_grad):
-                arrays = [_tensor(x).to(dtype) for x in found]
+                arrays = [narrowed(_tensor(x), dtype) for x in found]
                 return _svd.SVDResult(*arrays, rank=found.rank, info=found.info)
         k = found.rank
     key, offset = _place(rng)
@@ -499,7 +508,7 @@ def randomized_svd(
     U, V, S = _parts(P, A.shape[-2])
     info = None if tracing or not is_plain(P) else _done.info
     real = S.dtype if dtype.is_complex else dtype
-    return _svd.SVDResult(U.to(dtype), S.to(real), V.mH.to(dtype), rank=k, info=info)
+    return _svd.SVDResult(U.to(dtype), narrowed(S, real), V.mH.to(dtype), rank=k, info=info)
 
 
 def pca(
@@ -569,7 +578,7 @@ def pca(
     real = variance.dtype if dtype.is_complex else dtype
     return _svd.PCAResult(
         result.U.to(dtype),
-        result.S.to(real),
+        narrowed(result.S, real),
         result.Vh.to(dtype),
         mean=mean.to(dtype),
         explained_variance=variance.to(real),

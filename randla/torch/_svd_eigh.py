@@ -30,6 +30,7 @@ from ._svd import (
     _working,
     conjugate_gradients,
     decomposition,
+    narrowed,
 )
 
 
@@ -246,4 +247,4 @@ def randomized_eigh(
     V, w = _parts(P)
     info = None if torch.compiler.is_compiling() or not is_plain(P) else _done.info
     real = w.dtype if dtype.is_complex else dtype
-    return _svd_eigh.EighResult(w.to(real), V.to(dtype), rank=plan.k, info=info)
+    return _svd_eigh.EighResult(narrowed(w, real), V.to(dtype), rank=plan.k, info=info)

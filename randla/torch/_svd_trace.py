@@ -16,7 +16,7 @@ from torch import Tensor
 from .. import _svd_trace
 from .._core.random import Stream
 from ._ops import Constant, is_plain
-from ._svd import _array, _on_device, _place, _tensor, _working, randomized_svd
+from ._svd import _array, _on_device, _place, _tensor, _working, narrowed, randomized_svd
 
 _done = threading.local()  # .info: what the last estimate of this thread did
 
@@ -63,8 +63,8 @@ def _call(A: Tensor, what: str, how: str, budget: int, rng: Any, quantity: Any) 
         exact = quantity(X)
         value = value + (exact - exact.detach())
     real = error.dtype if dtype.is_complex else dtype
-    value = value.to(real if what == "norm" else dtype)
-    return _svd_trace.EstimateResult(value, error.to(real), info=info)
+    value = narrowed(value, real if what == "norm" else dtype)
+    return _svd_trace.EstimateResult(value, narrowed(error, real), info=info)
 
 
 def _checked(A: Tensor, what: str) -> None:
@@ -161,7 +161,7 @@ def norm_estimate(A: Tensor, ord: int | str = 2, *, budget: int = 60, rng: Any =
     place = Stream(*(x % 2**64 for x in _place(rng)))  # one draw serves both
 
     def largest(X: Tensor) -> Tensor:
-        S: Tensor = randomized_svd(X, 1, rng=place).S[..., 0]
+        S: Tensor = randomized_svd(X, 1, method="krylov", rng=place).S[..., 0]
         return S
 
     quantity = largest if order == 2 else _frobenius
