@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import _svd_trace
+from .. import _svd_plan, _svd_trace
 from .._core.random import Stream
 from ._ops import Constant, is_plain
 from ._svd import _array, _on_device, _place, _tensor, _working, narrowed, randomized_svd
@@ -161,7 +161,9 @@ def norm_estimate(A: Tensor, ord: int | str = 2, *, budget: int = 60, rng: Any =
     place = Stream(*(x % 2**64 for x in _place(rng)))  # one draw serves both
 
     def largest(X: Tensor) -> Tensor:
-        S: Tensor = randomized_svd(X, 1, method="krylov", rng=place).S[..., 0]
+        # as the estimate: exact if A is small, else by what converges where values are close
+        how = "auto" if min(X.shape[-2:]) <= _svd_plan.SMALL else "krylov"
+        S: Tensor = randomized_svd(X, 1, method=how, rng=place).S[..., 0]
         return S
 
     quantity = largest if order == 2 else _frobenius
