@@ -13,7 +13,7 @@ from ._svd_products import Operator, Products, Sparse
 _METHODS = ("auto", "subspace", "krylov", "gram", "exact")
 _PRECISIONS = ("auto", "same", "mixed")
 _DEFAULT_ITERATIONS = 4
-SMALL = 64  # sides up to which LAPACK is as fast
+_SMALL = 64  # sides up to which LAPACK is as fast
 _WIDEST_GRAM = 1500
 
 
@@ -88,7 +88,9 @@ class Plan:
         """The method for a matrix that is tall."""
         (m, p), wanted = A.shape, self.method
         if self.rtol is not None:
-            return "exact" if wanted == "exact" or (wanted == "auto" and p <= SMALL) else "adaptive"
+            return (
+                "exact" if wanted == "exact" or (wanted == "auto" and p <= _SMALL) else "adaptive"
+            )
         assert self.k is not None
         width = self.k + self.n_oversamples
         if wanted != "auto":
@@ -97,7 +99,7 @@ class Plan:
             return "exact"
         if self.n_iter is not None:
             return "subspace"
-        if 2 * self.k >= p or p <= SMALL:
+        if 2 * self.k >= p or p <= _SMALL:
             return "exact"
         inner: Any = A
         while hasattr(inner, "of"):

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import _svd_plan, _svd_trace
+from .. import _svd_trace
 from .._core.random import Stream
 from ._ops import Constant, is_plain
 from ._svd import _array, _on_device, _place, _tensor, _working, narrowed, randomized_svd
 
+_EXACT = 64  # sides up to which "auto" is exact
 _done = threading.local()  # .info: what the last estimate of this thread did
 
 
@@ -162,7 +163,7 @@ def norm_estimate(A: Tensor, ord: int | str = 2, *, budget: int = 60, rng: Any =
 
     def largest(X: Tensor) -> Tensor:
         # as the estimate: exact if A is small, else by what converges where values are close
-        how = "auto" if min(X.shape[-2:]) <= _svd_plan.SMALL else "krylov"
+        how = "auto" if min(X.shape[-2:]) <= _EXACT else "krylov"
         S: Tensor = randomized_svd(X, 1, method=how, rng=place).S[..., 0]
         return S
 
