@@ -115,7 +115,7 @@ class PCAResult(Result):
     mean : array, shape (..., n)
         Means of the columns.
     explained_variance : array, shape (..., rank)
-        ``S**2 / (m - 1)``.
+        ``S**2 / (m - 1)``; infinite where the dtype cannot hold it.
     explained_variance_ratio : array, shape (..., rank)
         Their share of the sum of the variances of all columns.
     rank : int
@@ -637,7 +637,7 @@ def _one(A: Any, plan: Plan, stream: Stream, kind: type[Result] | None) -> Any:
         Vh,
         mean=as_wanted(algebra, algebra.from_host(mu), wanted),
         explained_variance=as_wanted(
-            algebra, algebra.real_from_host(variances(s, P.shape[0])), wanted, True, True
+            algebra, algebra.real_from_host(variances(s, P.shape[0])), wanted, True, infinite=True
         ),
         explained_variance_ratio=as_wanted(
             algebra, algebra.real_from_host(squares / norm2 if norm2 else 0 * squares), wanted, True

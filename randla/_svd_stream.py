@@ -409,9 +409,9 @@ class StreamingSVD:
         )  # fmt: skip
         wanted, lib = self.dtype, self._state.lib
 
-        def array(X: Any, *real: bool) -> Any:
+        def array(X: Any, real: bool = False, infinite: bool = False) -> Any:
             given = algebra.real_from_host(X) if real else lib.ascontiguousarray(X)
-            return as_wanted(algebra, given, wanted, *real)
+            return as_wanted(algebra, given, wanted, real, infinite)
 
         arrays = (None if f.U is None else array(U), array(f.s, True), array(algebra.adjoint(V)))
         if not center:
@@ -419,7 +419,7 @@ class StreamingSVD:
         return PCAResult(
             *arrays,
             mean=array(f.mean.astype(char)),
-            explained_variance=array(variances(f.s, self._rows), True, True),
+            explained_variance=array(variances(f.s, self._rows), True, infinite=True),
             explained_variance_ratio=array(f.share.astype(f.s.dtype), True),
             rank=len(f.s),
             info=info,
@@ -567,7 +567,10 @@ class _State:
             parts = [part for X in parts for part in (X.real, X.imag)]
         largest = max(float(abs(X).max()) for X in parts)
         low, high, _ = RANGES[self.char.lower()]
-        return 1.0 if largest == 0 or low < largest < high else 2.0 ** -math.frexp(largest)[1]
+        if largest == 0 or low < largest < high:
+            return 1.0
+        most = np.finfo(self.char).maxexp - 2  # what brings denormal numbers to 1 is out of range
+        return float(2.0 ** min(-math.frexp(largest)[1], most))
 
     def factors(self, first: int, m: int, center: bool) -> _Factors:
         """U, s, V of rank k, and errors: what has d or p rows and columns is solved on the host."""

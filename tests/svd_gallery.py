@@ -32,6 +32,22 @@ def spectra(p):
     }
 
 
+def plain(name):
+    """Of low rank, with unit vectors, or sums of them, among the singular vectors."""
+    rng = np.random.default_rng(0)
+    if name == "few rows":
+        A = np.zeros((300, 200))
+        A[5:35] = rng.standard_normal((30, 200))
+    elif name == "few columns":
+        A = np.zeros((300, 200))
+        A[:, 7:27] = rng.standard_normal((300, 20))
+    elif name == "tiles":
+        A = np.tile(rng.standard_normal((4, 200)), (75, 1))
+    else:
+        A = np.kron(rng.standard_normal((3, 2)), np.ones((100, 100)))
+    return A
+
+
 def wide(A):
     return A.astype(np.result_type(A.dtype, np.float64))
 

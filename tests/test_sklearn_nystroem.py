@@ -200,6 +200,15 @@ def test_samples_far_from_the_origin(offset, landmarks):
     assert error(F, rbf_kernel(given, gamma=0.01)) <= 1e-6
 
 
+def test_a_block_of_pivots_that_rounding_spoils():
+    """Its kernel had no Cholesky factor, for the limit of rounding that comes first."""
+    given = np.random.default_rng(2).standard_normal((120, 3)) + 60
+    given[60:] = given[:60]
+    found = Nystroem(gamma=0.05, n_components=120, landmarks="pivots", random_state=2).fit(given)
+    assert found.n_components_ <= 60
+    assert found.error_ <= 1e-6
+
+
 def test_parameters_of_kernels():
     given, options = X[:100], {"n_components": 20, "random_state": 0}
     ours = Nystroem(kernel_params={"gamma": 5.0}, **options).fit(given)

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from svd_gallery import check, spectra, wide, with_values
+from svd_gallery import check, plain, spectra, wide, with_values
 
 import randla
 from randla import pca, randomized_range_finder, randomized_svd
@@ -648,22 +648,6 @@ def test_a_stack_that_the_core_refuses_is_taken_one_at_a_time(monkeypatch, refus
 # ---- rows that are zero or equal -----------------------------------------------------------------
 
 
-def plain(name):
-    """Of low rank, with unit vectors, or sums of them, among the singular vectors."""
-    rng = np.random.default_rng(0)
-    if name == "few rows":
-        A = np.zeros((300, 200))
-        A[5:35] = rng.standard_normal((30, 200))
-    elif name == "few columns":
-        A = np.zeros((300, 200))
-        A[:, 7:27] = rng.standard_normal((300, 20))
-    elif name == "tiles":
-        A = np.tile(rng.standard_normal((4, 200)), (75, 1))
-    else:
-        A = np.kron(rng.standard_normal((3, 2)), np.ones((100, 100)))
-    return A
-
-
 @pytest.mark.parametrize("way", ["rtol", "krylov", "operator", "subspace", "auto"])
 @pytest.mark.parametrize("name", ["few rows", "few columns", "tiles", "blocks"])
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
@@ -706,3 +690,13 @@ def test_half_precision_has_no_infinite_values():
     A = np.full((20, 20), 60000, np.float16)
     with pytest.raises(np.linalg.LinAlgError, match="beyond the range"):
         randomized_svd(A, 1)
+
+
+def test_a_basis_that_nothing_random_completes(monkeypatch):
+    """Then QR of all does; here the columns that are to help are those that are there."""
+    algebra = Algebra(np.empty(0), "d", randla.Stream(0))
+    Q = np.eye(50, 10)
+    monkeypatch.setattr(Algebra, "gaussian", lambda *_: np.eye(50, 3))
+    both = np.hstack([Q, algebra.extend(Q, np.eye(50, 3))])
+    assert both.shape == (50, 13)
+    assert np.abs(both.T @ both - np.eye(13)).max() <= 1e-14

@@ -533,3 +533,15 @@ def test_share_of_single_precision_far_from_zero():
     A = (np.random.default_rng(0).standard_normal((8, 3)) + 900).astype(np.float32)
     share = streamed(A, 3, rng=0).pca().explained_variance_ratio
     assert np.isclose(share.sum(), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("dtype", CHARS)
+def test_denormal_numbers(dtype, left):
+    """No factor of the dtype brings them to 1."""
+    A = np.zeros((20, 5), dtype)
+    A[3, 2] = 2**18 * np.finfo(dtype).smallest_subnormal
+    stream = streamed(A, 1, left=left, rng=0)
+    assert np.isclose(stream.result().S[0] / A[3, 2].real, 1, rtol=1e-3)
+    assert abs(stream.result().Vh[0, 2]) > 0.9
+    assert np.isfinite(stream.pca().S).all()
