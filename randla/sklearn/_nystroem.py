@@ -222,9 +222,7 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             except _IndefiniteError:
                 floor *= 1e3
             else:
-                return chosen, scipy.linalg.solve_triangular(
-                    L, np.eye(len(L)), lower=True, check_finite=False
-                )
+                return chosen, scipy.linalg.lapack.dtrtri(L, lower=1)[0]  # its diagonal is positive
         return order[:most], self._moduli(X, order[:most])
 
     def _kernel(self, X: Any, rows: Any, columns: Any) -> np.ndarray:
