@@ -202,7 +202,9 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.components_ = X[:, chosen].T if self.kernel == "precomputed" else X[chosen]
         self.component_indices_, self.n_components_ = chosen, len(chosen)
         self.normalization_ = inverse.astype(X.dtype)
-        others = rng.permutation(np.setdiff1d(order, chosen))[:_ASKED]
+        rest = np.ones(n, bool)
+        rest[chosen] = False
+        others = rng.permutation(np.flatnonzero(rest))[:_ASKED]
         self.error_ = self._missing(X, chosen, others)
         return self
 
@@ -234,7 +236,7 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             K = self._between(X[rows], X[columns])
         if not np.isfinite(K).all():
             raise ValueError("the kernel of samples of X is not finite")
-        return K.astype(np.float64)
+        return K.astype(np.float64, copy=False)
 
     def _between(self, X: Any, Y: Any) -> np.ndarray:
         given = dict(self.kernel_params or {})
